@@ -33,11 +33,13 @@ class Draw:
 class LayerOps(Protocol):
     """One layer, prepared once for at most `batch` samples; keeps what BP and KU need from FP.
 
-    Activations are C-contiguous, [n, C, H, W] or [n, features], with n <= batch and of the prepared dtype. An array that
-    is returned stays valid until the same method is called again, and may be the layer's own workspace; a layer whose
-    record says `in_place` may overwrite its input (FP) or the gradient it is given (BP). Order of calls: `forward`, then
-    `backward_weights` and `backward_data` in any order, each at most once. `backward_data` is left out where nobody
-    needs the gradient of the inputs (the first layer). Bad shapes are the model's business, not checked here.
+    Activations are C-contiguous, [n, C, H, W] or [n, features], with n <= batch and of the prepared dtype. A returned
+    array stays valid until the same method is called again, and may be the layer's own workspace. A layer whose record
+    says `in_place` may overwrite its input (FP) or the gradient it is given (BP), and may count on its own output
+    staying as it was; every other layer may count on its inputs staying as they were, but not on its output.
+
+    Order of calls: `forward`, then `backward_weights`, then `backward_data`, each at most once. `backward_data` is left
+    out where nobody needs the gradient of the inputs (the first layer). Shapes are checked by the network, not here.
     """
 
     workspace_bytes: int  # memory held between calls, beyond weights, gradients and states
@@ -50,7 +52,7 @@ class LayerOps(Protocol):
         training: bool,
         draw: Draw,
     ) -> np.ndarray:
-        """FP: the output for inputs `xs`. In training, BatchNorm moves `state` in place and Dropout draws from `draw`."""
+        """FP: the output for inputs `xs`. In training, BatchNorm moves `state` in place and Dropout uses `draw`."""
 
     def backward_data(self, dy: np.ndarray, weights: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
         """BP: gradients of the loss with respect to each input, given that with respect to the output."""
