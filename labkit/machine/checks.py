@@ -1,0 +1,157 @@
+"""What the doctor looks at: for each item a probe that measures, and a judge that says whether it will do.
+
+A judge is a pure function of what the probe found and returns (ok, found, advice); the advice is what to type. Probes
+may raise: the doctor is called when something is broken, and a probe that cannot run is a finding like any other.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from labkit.machine import gpu, lab, libraries, processor
+
+Verdict = tuple[bool, str, str]
+SETUP = "type: make setup (without make: pip install -e .)"
+LEAST_PYTHON = (3, 11)
+LEAST_MEMORY_BYTES = 2 * 10**9  # JupyterLab, a browser's page and LeNet-5 need about 1 GB
+LEAST_SHARED_BYTES = 256 * 2**20  # containers give 64 MiB, which is too little for processes that share arrays
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to look at. `needed`: the lab cannot run without it."""
+
+    name: str
+    probe: Callable[[], object]
+    judge: Callable[[object], Verdict]
+    needed: bool = True
+
+
+def judge_python(version: tuple[int, int, int]) -> Verdict:
+    found = "{}.{}.{}".format(*version)
+    return version >= LEAST_PYTHON, found, "install Python 3.11 or newer, then: make setup PYTHON=/path/to/python3"
+
+
+def judge_packages(versions: dict[str, tuple[str, str | None]]) -> Verdict:
+    """`versions`: name -> (specifier that is asked for, installed version or None)."""
+    from packaging.specifiers import SpecifierSet
+
+    bad = [
+        f"{name} {has or 'missing'} (needs {wanted or 'any'})"
+        for name, (wanted, has) in versions.items()
+        if has is None or not SpecifierSet(wanted).contains(has, prereleases=True)
+    ]
+    return not bad, ", ".join(bad) or f"{len(versions)} packages, each within its bounds", SETUP
+
+
+def judge_cores(cores: tuple[int, int]) -> Verdict:
+    """`cores`: (physical cores of the machine, hardware threads that this process may use)."""
+    return cores[1] >= 1, f"{cores[0]} physical, {cores[1]} usable", ""
+
+
+def judge_memory(size_bytes: int) -> Verdict:
+    return size_bytes >= LEAST_MEMORY_BYTES, f"{size_bytes / 1e9:.1f} GB", "close other programs; the lab takes 2 GB"
+
+
+def judge_load(load: tuple[float, int]) -> Verdict:
+    """`load`: (processes that want to run, usable hardware threads)."""
+    advice = "times measured now are too long; find what is running with: top"
+    return load[0] <= load[1], f"{load[0]:.1f} processes on {load[1]} threads", advice
+
+
+def judge_blas(library: tuple[str, int]) -> Verdict:
+    advice = "training is slow without a BLAS library; type: pip install --force-reinstall numpy"
+    return library[0] != "unknown", f"{library[0]}, {library[1]} threads", advice
+
+
+def judge_numba(layer: tuple[str, int]) -> Verdict:
+    return True, f"layer {layer[0]}, {layer[1]} threads", ""
+
+
+def judge_gpu(found: tuple[gpu.Gpu | None, tuple[int, int] | None, str]) -> Verdict:
+    """`found`: (the GPU, version of the installed toolkit, what a tiny kernel on the GPU said: '' if it ran)."""
+    card, toolkit, said = found
+    if card is None:
+        return True, "no NVIDIA GPU: CUDA kernels run in the simulator", ""
+    text = f"{card.name}, driver {card.driver} (CUDA {card.cuda[0]}.{card.cuda[1]})"
+    install = f'type: make setup EXTRAS="dev {"gpu" if card.cuda[0] >= 13 else "gpu12"}"'
+    if toolkit is not None and toolkit > card.cuda:
+        return False, f"{text}, but toolkit {toolkit[0]}.{toolkit[1]}: newer than the driver takes", install
+    if said:
+        return False, f"{text}, but a kernel does not run: {said}", install
+    return True, text + (f", toolkit {toolkit[0]}.{toolkit[1]}" if toolkit else ", the system's toolkit"), ""
+
+
+def judge_numpy_for_cuda(versions: dict[str, str | None]) -> Verdict:
+    """numba-cuda 0.30 calls np.row_stack, which NumPy 2.5 removed: only a compilation for a real GPU shows it."""
+    found = ", ".join(f"{name} {version or 'missing'}" for name, version in versions.items())
+    parts = (versions["numpy"] or "0.0").split(".")[:2]
+    return tuple(map(int, parts)) < (2, 5), found, 'CUDA kernels do not compile; type: pip install "numpy<2.5"'
+
+
+def judge_simulator(said: str) -> Verdict:
+    return not said, said or "a kernel ran and was right", SETUP
+
+
+def judge_front_ends(present: dict[str, bool]) -> Verdict:
+    missing = [name for name, there in present.items() if not there]
+    text = f"missing: {', '.join(missing)}" if missing else "installed: " + ", ".join(present)
+    return not missing, text, "type: pip install --force-reinstall jupyterlab_widgets anywidget, reload the page"
+
+
+def judge_port(port: int) -> Verdict:
+    return True, f"{port} is free", ""
+
+
+def judge_shared_memory(size_bytes: int | None) -> Verdict:
+    if size_bytes is None:
+        return True, "this system has no /dev/shm, and needs none", ""
+    return size_bytes >= LEAST_SHARED_BYTES, f"{size_bytes / 2**20:,.0f} MiB", "docker run --shm-size=1g ..."
+
+
+def judge_browser(path: str | None) -> Verdict:
+    return path is not None, path or "none", "only the browser tests need it; type: apt-get install chromium"
+
+
+def judge_datasets(folder: Path) -> Verdict:
+    ok = folder.is_dir() and os.access(folder, os.W_OK)
+    advice = f"downloads cannot be kept; type: mkdir -p {folder} && chmod u+w {folder}"
+    return ok, f"{folder} {'can' if ok else 'cannot'} be written to", advice
+
+
+def find_browser() -> str | None:
+    """Chromium or Chrome on the PATH; the browser tests use the same ones."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def package_versions() -> dict[str, tuple[str, str | None]]:
+    wanted = libraries.required()
+    return {name: (wanted[name], has) for name, has in libraries.installed(list(wanted)).items()}
+
+
+def gpu_and_toolkit() -> tuple[gpu.Gpu | None, tuple[int, int] | None, str]:
+    card = gpu.first_gpu()
+    said = libraries.outcome(libraries.start_kernel(simulator=False)) if card else ""
+    return card, gpu.toolkit_version(), said
+
+
+ITEMS = (
+    Item("python", lambda: tuple(sys.version_info[:3]), judge_python),
+    Item("packages", package_versions, judge_packages),
+    Item("widgets", libraries.widget_front_ends, judge_front_ends),
+    Item("port", lab.choose_port, judge_port),
+    Item("cores", lambda: (processor.physical_cores(), processor.usable_cores()), judge_cores),
+    Item("memory", processor.memory_bytes, judge_memory, needed=False),
+    Item("load", lambda: (processor.load_average(), processor.usable_cores()), judge_load, needed=False),
+    Item("blas", libraries.blas, judge_blas, needed=False),
+    Item("numba", libraries.numba_threads, judge_numba),
+    Item("simulator", lambda: libraries.outcome(libraries.start_kernel(simulator=True)), judge_simulator),
+    Item("gpu", gpu_and_toolkit, judge_gpu, needed=False),
+    Item("numpy for cuda", lambda: libraries.installed(["numpy", "numba-cuda"]), judge_numpy_for_cuda, needed=False),
+    Item("shared memory", processor.shared_memory_bytes, judge_shared_memory, needed=False),
+    Item("datasets", lambda: lab.checkout() / "datasets", judge_datasets, needed=False),
+    Item("browser", find_browser, judge_browser, needed=False),
+)

@@ -1,0 +1,67 @@
+"""The NVIDIA GPU of this machine, read through the driver's management library; no CUDA toolkit is needed."""
+
+from dataclasses import dataclass
+
+CORES_PER_MULTIPROCESSOR = {(7, 5): 64, (8, 0): 64}  # FP32 lanes; 128 in every later architecture
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU. `cuda` is the newest CUDA version (major, minor) whose programs the driver accepts."""
+
+    name: str
+    compute_capability: tuple[int, int]
+    memory_bytes: int
+    driver: str
+    cuda: tuple[int, int]
+    multiprocessors: int
+
+
+def first_gpu() -> Gpu | None:
+    """The first GPU, or None where there is no NVIDIA driver or no GPU behind it."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    try:
+        return _describe(pynvml, pynvml.nvmlDeviceGetHandleByIndex(0))
+    except pynvml.NVMLError:
+        return None
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _describe(nvml, handle) -> Gpu:
+    capability = tuple(nvml.nvmlDeviceGetCudaComputeCapability(handle))
+    version = nvml.nvmlSystemGetCudaDriverVersion_v2()  # 13020 is 13.2
+    cores = nvml.nvmlDeviceGetNumGpuCores(handle)
+    return Gpu(
+        name=_text(nvml.nvmlDeviceGetName(handle)),
+        compute_capability=capability,
+        memory_bytes=nvml.nvmlDeviceGetMemoryInfo(handle).total,
+        driver=_text(nvml.nvmlSystemGetDriverVersion()),
+        cuda=(version // 1000, version % 1000 // 10),
+        multiprocessors=cores // CORES_PER_MULTIPROCESSOR.get(capability, 128),
+    )
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def toolkit_version() -> tuple[int, int] | None:
+    """(major, minor) of the CUDA compiler library that pip installed, or None if there is none.
+
+    numba-cuda compiles with it. One that is newer than the driver writes PTX that the driver refuses.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    for package in ("nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12"):
+        try:
+            major, minor = version(package).split(".")[:2]
+        except PackageNotFoundError:
+            continue
+        return int(major), int(minor)
+    return None
