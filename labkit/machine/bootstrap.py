@@ -8,6 +8,8 @@ file for pip. Either way the last thing written is the stamp `.venv/.complete`, 
 pyproject.toml and uv.lock: a set-up that was interrupted leaves no stamp and is done again.
 """
 
+from __future__ import annotations  # an older Python gets as far as the message that it is too old
+
 import hashlib
 import importlib.util
 import json

@@ -138,6 +138,12 @@ def gpu_and_toolkit() -> tuple[gpu.Gpu | None, tuple[int, int] | None, str]:
     return card, gpu.toolkit_version(), said
 
 
+def datasets_folder() -> Path:
+    """Where downloads go: $LABKIT_DATASETS, else datasets/ of the checkout."""
+    named = os.environ.get("LABKIT_DATASETS")
+    return Path(named).expanduser() if named else lab.checkout() / "datasets"
+
+
 ITEMS = (
     Item("python", lambda: tuple(sys.version_info[:3]), judge_python),
     Item("packages", package_versions, judge_packages),
@@ -152,6 +158,6 @@ ITEMS = (
     Item("gpu", gpu_and_toolkit, judge_gpu, needed=False),
     Item("numpy for cuda", lambda: libraries.installed(["numpy", "numba-cuda"]), judge_numpy_for_cuda, needed=False),
     Item("shared memory", processor.shared_memory_bytes, judge_shared_memory, needed=False),
-    Item("datasets", lambda: lab.checkout() / "datasets", judge_datasets, needed=False),
+    Item("datasets", datasets_folder, judge_datasets, needed=False),
     Item("browser", find_browser, judge_browser, needed=False),
 )

@@ -149,7 +149,8 @@ def stop(process: subprocess.Popen) -> None:
 def serve(server: LabServer, ready: Callable[[LabServer], None]) -> int:
     """Run JupyterLab until it ends or Ctrl-C; `ready(server)` is called once it answers. Returns its exit status."""
     process = subprocess.Popen(server.command, env=os.environ | {"JUPYTER_TOKEN": server.token})
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that `finally` runs and no server is left over
+    # A plain SIGTERM would end this process at once and leave the server behind; `sys.exit` runs `finally`.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         wait_until_ready(process, server)
         ready(server)
@@ -159,3 +160,4 @@ def serve(server: LabServer, ready: Callable[[LabServer], None]) -> int:
     finally:
         if process.poll() is None:
             stop(process)
+        signal.signal(signal.SIGTERM, before)
