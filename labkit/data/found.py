@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from labkit.data.records import Record
 from labkit.data.split import Source
 from labkit.errors import LabError, suggest
 
@@ -55,6 +56,26 @@ class Found:
             numbers=self.at(np.flatnonzero(stay)),
             where=f"{self.where}, {len(kept)} of {len(self.classes)} classes",
         )
+
+
+def of_record(
+    record: Record,
+    source: Source,
+    labels: np.ndarray,
+    where: str,
+    trained: int | None = None,
+    classes: tuple[str, ...] = (),
+) -> Found:
+    """The samples of a set of the catalogue.
+
+    `trained`: the first so many are the official training part and the rest is the official test part; None, or one of
+    the two empty: there is no official split. `classes`: names, where the record has none.
+    """
+    official = None
+    if trained is not None and 0 < trained < len(labels):
+        official = tuple(np.split(np.arange(len(labels)), [trained]))
+    names = classes or record.labels
+    return Found(record.name, source, labels, names, record.shape, record.mean, record.std, where, official)
 
 
 def _chosen(found: Found, classes: int | Iterable[str]) -> list[int]:

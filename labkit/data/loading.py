@@ -2,12 +2,18 @@
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
 from labkit.data import records
+from labkit.data.cifar import find_cifar
 from labkit.data.fit import LUMA, check_shape
-from labkit.data.found import Found
+from labkit.data.folders import find_folder
+from labkit.data.found import Found, of_record
+from labkit.data.idx import find_idx
+from labkit.data.layouts import find_dogs, find_tiny
+from labkit.data.places import places
 from labkit.data.sources import ArraySource
 from labkit.data.split import Dataset, Split, rng, split_indices
 from labkit.data.synthetic import SyntheticSource
@@ -39,37 +45,48 @@ def load(
 
     Raises LabError for anything that cannot be had as asked, and says what to type instead.
     """
+    name = name if isinstance(name, str) else os.fspath(name)
     if noise is not None and name != "synthetic":
-        raise LabError(f"noise={noise!r} has no meaning for the data set {str(name)!r}", "leave it out")
+        raise LabError(f"noise={noise!r} has no meaning for the data set {name!r}", "leave it out")
     if name == "synthetic":
         found = _synthetic(shape, classes, seed, samples, 0.5 if noise is None else noise)
     else:
-        found = _find(name, root).only(classes)
+        found = find(name, root, any_shape=shape is not None).only(classes)
     return _dataset(found, shape, seed, samples)
 
 
-def _find(name: str | os.PathLike, root: str | os.PathLike | None) -> Found:
+def find(name: str | os.PathLike, root: str | os.PathLike | None = None, any_shape: bool = False) -> Found:
+    """All samples of a set that is not generated, as its files say. LabError where they are missing or damaged.
+
+    `any_shape`: a shape will be stated, so an image folder need not suggest one (see `find_folder`).
+    """
     if name == "digits":
         return _digits()
-    raise LabError(f"there is no data set {str(name)!r}", suggest(str(name), records.names()))
+    if name in _READERS:
+        record = records.get(name)
+        return _READERS[name](record, places(record, root))
+    path = Path(name).expanduser()
+    if path.exists() or os.sep in str(name) or path.suffix == ".zip":
+        return find_folder(path, any_shape)
+    instead = f"{suggest(str(name), records.names())}, or give the path of an image folder"
+    raise LabError(f"there is no data set {name!r}", instead)
+
+
+_READERS = {
+    "mnist": find_idx,
+    "fashion_mnist": find_idx,
+    "cifar10": find_cifar,
+    "tiny_imagenet": find_tiny,
+    "dogs_vs_cats": find_dogs,
+}
 
 
 def _digits() -> Found:
     from sklearn.datasets import load_digits  # takes about a second to import: only who asks pays
 
     data = load_digits()
-    images = data.images.astype(np.uint8)[:, None]
-    record = records.DIGITS
-    return Found(
-        record.name,
-        ArraySource((images,), peak=16),
-        data.target.astype(np.int64),
-        record.labels,
-        record.shape,
-        record.mean,
-        record.std,
-        "the 8x8 digits inside scikit-learn",
-    )
+    source = ArraySource((data.images.astype(np.uint8)[:, None],), peak=16)
+    return of_record(records.DIGITS, source, data.target.astype(np.int64), "the 8x8 digits inside scikit-learn")
 
 
 def _synthetic(shape, classes, seed, samples, noise) -> Found:
