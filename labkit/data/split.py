@@ -126,23 +126,32 @@ def shard(n: int, rank: int, ranks: int) -> slice:
 
 
 def batches(
-    split: Split, batch: int, *, seed: int = 0, epoch: int = 0, shuffle: bool = True, rank: int = 0, ranks: int = 1
+    split: Split,
+    batch: int,
+    *,
+    seed: int = 0,
+    epoch: int = 0,
+    shuffle: bool = True,
+    rank: int = 0,
+    ranks: int = 1,
+    skip: int = 0,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """One epoch of (x float32 [n, C, H, W], y int64 [n]), a batch at a time.
 
     `batch` is the global batch; each rank gets its `shard` of every global batch, so all ranks take the same number
     of steps. The order of the samples depends on (seed, epoch) only, never on the ranks or the batch. The last batch
-    holds what is left, and where that is less than one sample per rank, some ranks get n = 0 samples.
+    holds what is left, and where that is less than one sample per rank, some ranks get n = 0 samples. The first `skip`
+    batches, which a resumed epoch has seen, are left out without being read.
     """
     if not isinstance(batch, int | np.integer) or batch < 1:
         raise LabError(f"a batch of {batch!r} samples cannot be trained on", "choose a whole number of at least 1")
     shard(0, rank, ranks)  # a wrong rank is told before the first batch
-    return _batches(split, batch, seed, epoch, shuffle, rank, ranks)
+    return _batches(split, batch, seed, epoch, shuffle, rank, ranks, skip)
 
 
-def _batches(split, batch, seed, epoch, shuffle, rank, ranks):
+def _batches(split, batch, seed, epoch, shuffle, rank, ranks, skip):
     order = rng("order", seed, epoch).permutation(len(split)) if shuffle else np.arange(len(split))
-    for start in range(0, len(order), batch):
+    for start in range(skip * batch, len(order), batch):
         numbers = order[start : start + batch]
         yield split.take(numbers[shard(len(numbers), rank, ranks)])
 
