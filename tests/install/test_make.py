@@ -30,7 +30,11 @@ pytestmark = [
 SETUP_TIMEOUT_S = 900
 COMMAND_TIMEOUT_S = 180
 REGISTRY = "https://pypi.org/simple/pip/"
-VERSIONS = "import json; from importlib.metadata import distributions as d; print(json.dumps({x.name: x.version for x in d()}))"
+VERSIONS = """
+import json
+from importlib.metadata import distributions
+print(json.dumps({d.name: d.version for d in distributions()}))
+"""
 # What the session that runs these tests has set, and a new user has not.
 PRIVATE = ("MAKE", "MFLAGS", "PYTEST", "LABKIT", "VIRTUAL_ENV", "UV_", "PYTHONPATH", "JUPYTER", "COVERAGE")
 
