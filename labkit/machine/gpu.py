@@ -7,14 +7,17 @@ CORES_PER_MULTIPROCESSOR = {(7, 5): 64, (8, 0): 64}  # FP32 lanes; 128 in every 
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU. `cuda` is the newest CUDA version (major, minor) whose programs the driver accepts."""
+    """One GPU. `cuda` is the newest CUDA version (major, minor) whose programs the driver accepts.
+
+    multiprocessors: None where the driver does not tell (some laptops, Windows' subsystem for Linux).
+    """
 
     name: str
     compute_capability: tuple[int, int]
     memory_bytes: int
     driver: str
     cuda: tuple[int, int]
-    multiprocessors: int
+    multiprocessors: int | None
 
 
 def first_gpu() -> Gpu | None:
@@ -36,14 +39,17 @@ def first_gpu() -> Gpu | None:
 def _describe(nvml, handle) -> Gpu:
     capability = tuple(nvml.nvmlDeviceGetCudaComputeCapability(handle))
     version = nvml.nvmlSystemGetCudaDriverVersion_v2()  # 13020 is 13.2
-    cores = nvml.nvmlDeviceGetNumGpuCores(handle)
+    try:
+        multiprocessors = nvml.nvmlDeviceGetNumGpuCores(handle) // CORES_PER_MULTIPROCESSOR.get(capability, 128)
+    except nvml.NVMLError:
+        multiprocessors = None
     return Gpu(
         name=_text(nvml.nvmlDeviceGetName(handle)),
         compute_capability=capability,
         memory_bytes=nvml.nvmlDeviceGetMemoryInfo(handle).total,
         driver=_text(nvml.nvmlSystemGetDriverVersion()),
         cuda=(version // 1000, version % 1000 // 10),
-        multiprocessors=cores // CORES_PER_MULTIPROCESSOR.get(capability, 128),
+        multiprocessors=multiprocessors,
     )
 
 

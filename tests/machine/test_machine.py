@@ -167,6 +167,17 @@ def test_a_gpu_is_described(monkeypatch):
     assert driver.running == 0
 
 
+def test_a_gpu_that_keeps_its_cores_to_itself_is_still_a_gpu(monkeypatch):
+    driver = Driver()
+
+    def refuse(handle):
+        raise driver.NVMLError("not supported")
+
+    driver.nvmlDeviceGetNumGpuCores = refuse
+    monkeypatch.setitem(sys.modules, "pynvml", driver)
+    assert gpu.first_gpu().name == "NVIDIA H200" and gpu.first_gpu().multiprocessors is None
+
+
 def test_a_driver_without_a_gpu_is_no_gpu(monkeypatch):
     driver = Driver(cards=0)
     monkeypatch.setitem(sys.modules, "pynvml", driver)
