@@ -1,1 +1,10 @@
+"""Live pictures for the notebooks: small views of our own, each with controls that have names, and a data table.
 
+The only room that imports ipywidgets, anywidget or plotly. A view is shown by writing its name at the end of a cell;
+`view.state_string()` gives its settings as a line that rebuilds it with `from_state=`.
+"""
+
+from labkit.widgets.network_anatomy import NetworkAnatomy, network_anatomy
+from labkit.widgets.static_page import static_page
+
+__all__ = ["NetworkAnatomy", "network_anatomy", "static_page"]

@@ -1,0 +1,80 @@
+"""What every widget shares: how its module is put together from the files in static/, and the string of its settings.
+
+A view's settings are one dictionary of plain values (the trait `state`). `encode` writes them as a line that can be
+pasted into a cell, mailed or kept in a notebook; `decode` reads it back. JSON after the `=`, nothing is evaluated.
+"""
+
+import json
+from functools import cache
+from importlib.resources import files
+from urllib.parse import quote, unquote
+
+from labkit.errors import LabError, suggest
+
+ESM_LIMIT_BYTES = 20_000  # a saved notebook carries one copy of the module per widget
+
+
+@cache
+def static_text(name: str) -> str:
+    """Text of a file of labkit/widgets/static."""
+    return (files("labkit.widgets") / "static" / name).read_text(encoding="utf-8")
+
+
+def esm(*names: str) -> str:
+    """One JavaScript module: the shared helpers, then the named files of static/, in that order."""
+    return "\n".join(static_text(name) for name in ("shared.js", *names))
+
+
+def css() -> str:
+    """The style sheet of all widgets."""
+    return static_text("lab.css")
+
+
+def encode(kind: str, state: dict) -> str:
+    """`kind?key=value&key=value`, values as JSON with the characters of a URL."""
+    pairs = (f"{key}={quote(json.dumps(value, separators=(',', ':')), safe='[],:.-')}" for key, value in state.items())
+    return f"{kind}?" + "&".join(pairs)
+
+
+def decode(kind: str, text: str, defaults: dict) -> dict:
+    """`defaults` with the values that `text` names; the inverse of `encode`.
+
+    Raises LabError if the string belongs to another widget, names an unknown setting, or gives one another type.
+    """
+    head, _, tail = str(text).partition("?")
+    if head != kind:
+        raise LabError(f"state string {str(text)[:60]!r}", f"use one that starts with {kind + '?'!r}")
+    state = dict(defaults)
+    for pair in filter(None, tail.split("&")):
+        key, _, value = pair.partition("=")
+        if key not in defaults:
+            raise LabError(f"setting {key!r} in a state string of {kind}", suggest(key, defaults))
+        state[key] = _typed(kind, key, value, defaults[key])
+    return state
+
+
+def _typed(kind: str, key: str, value: str, default: object) -> object:
+    try:
+        read = json.loads(unquote(value))
+    except ValueError:
+        raise LabError(f"{key}={value!r} in a state string of {kind}", "give JSON, such as 3 or true") from None
+    number = isinstance(default, (int, float)) and not isinstance(default, bool)
+    wanted = (int, float) if number else type(default)
+    if default is not None and (not isinstance(read, wanted) or (number and isinstance(read, bool))):
+        raise LabError(f"{key}={read!r} in a state string of {kind}", f"give a value like {default!r}")
+    return read
+
+
+def one_of(what: str, value: object, known: tuple[str, ...]) -> str:
+    """`value` if it is one of `known`, else a LabError that lists them."""
+    if value not in known:
+        raise LabError(f"{what}={value!r}", suggest(str(value), known))
+    return str(value)
+
+
+def within(what: str, value: object, low: float, high: float, whole: bool = False) -> float:
+    """`value` if it is a number (an integer if `whole`) between `low` and `high`, else a LabError."""
+    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+    if not fits or (whole and value != int(value)):
+        raise LabError(f"{what}={value!r}", f"give {'an integer' if whole else 'a number'} from {low} to {high}")
+    return int(value) if whole else float(value)

@@ -1,0 +1,184 @@
+// Helpers that stand at the head of every widget's module. No imports: nothing is fetched from anywhere.
+
+// Okabe and Ito's colours, in an order that keeps neighbours apart; [on a light page, on a dark page].
+const COLOURS = [["#0072B2", "#56B4E9"], ["#D55E00", "#E69F00"], ["#009E73", "#009E73"], ["#CC79A7", "#CC79A7"],
+  ["#E69F00", "#F0E442"], ["#56B4E9", "#D55E00"]];
+const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3]];
+const DARK = "(prefers-color-scheme: dark)";
+const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
+// el("button", {class: "a", onclick: f}, "text", node): a DOM element.
+function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (value === true) node.setAttribute(key, "");
+    else if (value !== false && value != null) node.setAttribute(key, value);
+  }
+  node.append(...children.filter((child) => child != null));
+  return node;
+}
+
+// The frame of a widget. keys: {p: action}; they act while the focus is inside, but not while text is typed.
+function frame(host, kind, title, keys = {}) {
+  const root = el("div", { class: `labkit-widget labkit-${kind}`, role: "group", "aria-label": title },
+    el("h3", {}, title));
+  root.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    event.stopPropagation(); // else JupyterLab takes arrows and letters for its own commands (d d deletes the cell)
+    const action = keys[event.key];
+    if (!action) return;
+    if (event.target.matches("select, input[type=number]")) return;
+    event.preventDefault();
+    action();
+  });
+  host.append(root);
+  return root;
+}
+
+function button(text, action, { key, name, ...rest } = {}) {
+  return el("button", { type: "button", onclick: action, "aria-label": name ?? text, "aria-keyshortcuts": key,
+    title: key ? `${name ?? text} (key ${key})` : name ?? text, ...rest }, text);
+}
+
+function choice(label, options, value, changed) {
+  const select = el("select", { "aria-label": label, onchange: () => changed(select.value) },
+    ...options.map(([id, text]) => el("option", { value: id }, text ?? id)));
+  select.value = value;
+  const node = el("label", { class: "labkit-field" }, label, select);
+  return { node, set: (next) => { select.value = next; } };
+}
+
+function toggle(label, value, changed) {
+  const box = el("input", { type: "checkbox", "aria-label": label, onchange: () => changed(box.checked) });
+  box.checked = value;
+  return { node: el("label", { class: "labkit-field" }, box, label), set: (next) => { box.checked = next; } };
+}
+
+// A slider with a number field beside it. `log`: the slider moves over powers, the field shows the value itself.
+function slider(label, { min, max, step = 1, log = false }, value, changed) {
+  const there = log ? Math.log10 : (x) => x;
+  const tidy = (x) => log && step < 1 ? Number(x.toPrecision(3)) : Number((Math.round(x / step) * step).toFixed(6));
+  const back = (x) => clamp(tidy(log ? 10 ** x : x), min, max);
+  const range = el("input", { type: "range", "aria-label": label, min: there(min), max: there(max),
+    step: log ? 0.01 : step, oninput: () => take(Number(range.value)) });
+  const field = el("input", { type: "number", "aria-label": `${label}, number`, min, max,
+    step: log && step < 1 ? "any" : step, onchange: () => take(there(Number(field.value) || (log ? value : 0))) });
+  const set = (next) => {
+    value = next;
+    range.value = there(next);
+    range.setAttribute("aria-valuetext", String(next));
+    field.value = String(next);
+  };
+  const take = (position) => { set(back(position)); changed(value); };
+  range.addEventListener("keydown", (event) => { // on a log slider a key must change the number, however small
+    const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    if (!way || !log) return;
+    event.preventDefault();
+    const moved = back(there(value) + 0.05 * way);
+    set(moved === value ? clamp(tidy(value + way * step), min, max) : moved);
+    changed(value);
+  });
+  set(value);
+  return { node: el("span", { class: "labkit-field" }, el("span", { "aria-hidden": "true" }, label), range, field), set };
+}
+
+// One line of text that screen readers speak when it changes, at most once a second.
+function statusLine() {
+  const node = el("div", { class: "labkit-status", role: "status", "aria-live": "polite" });
+  let timer = 0, text = "", last = 0;
+  const show = () => { timer = 0; last = Date.now(); if (node.textContent !== text) node.textContent = text; };
+  return { node, set: (next) => { text = next; timer ||= setTimeout(show, Math.max(0, last + 200 - Date.now())); } };
+}
+
+// A table in <details>: filled only while it is open, so that a hidden table costs nothing.
+function dataTable(summary, head, rows) {
+  const body = el("tbody");
+  const fill = () => details.open && body.replaceChildren(...rows().map(({ mark, cells }) =>
+    el("tr", mark ? { class: "labkit-mark" } : {}, ...cells.map((cell, i) => el(i ? "td" : "th", i ? {} : { scope: "row" }, cell)))));
+  const table = el("table", { "aria-label": summary },
+    el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col" }, text)))), body);
+  const details = el("details", { ontoggle: fill }, el("summary", {}, summary),
+    el("div", { class: "labkit-scroll", tabindex: 0, role: "region", "aria-label": summary }, table));
+  return { node: details, fill };
+}
+
+// A canvas that follows width, theme and pixel density; draw(ctx, width, height, theme) runs once per animation frame.
+function plot(caption, height, draw, attributes = {}) {
+  const canvas = el("canvas", { role: "img", "aria-label": caption, ...attributes });
+  const node = el("div", { class: "labkit-plot" }, canvas);
+  let pending = 0;
+  const paint = () => {
+    pending = 0;
+    const width = node.clientWidth, tall = typeof height === "function" ? height(width) : height;
+    if (!width) return;
+    const ratio = devicePixelRatio || 1;
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(tall * ratio);
+    canvas.style.height = `${tall}px`;
+    const ctx = canvas.getContext("2d");
+    ctx.scale(ratio, ratio);
+    draw(ctx, width, tall, theme(node));
+  };
+  const redraw = () => { pending ||= requestAnimationFrame(paint); };
+  const size = new ResizeObserver(redraw);
+  size.observe(node);
+  return { node, canvas, redraw, name: (text) => canvas.setAttribute("aria-label", text), close: () => size.disconnect() };
+}
+
+// Colours and font as the page has them now; also tells the frame whether the page is dark.
+function theme(node) {
+  const root = node.closest(".labkit-widget"), style = getComputedStyle(root);
+  const [r, g, b] = style.color.match(/[\d.]+/g).map(Number);
+  const dark = style.getPropertyValue("--jp-ui-font-color1") ? r + g + b > 384 : matchMedia(DARK).matches;
+  root.toggleAttribute("data-dark", dark);
+  const font = (size, weight = "") => `${weight} ${size}px ${style.fontFamily}`;
+  return { dark, font, fg: style.color, bg: style.backgroundColor, soft: dark ? "#9a9a9a" : "#666",
+    grid: dark ? "#3c3c3c" : "#e0e0e0", colours: COLOURS.map((pair) => pair[dark ? 1 : 0]) };
+}
+
+// Calls back when JupyterLab or the system changes between light and dark.
+function onTheme(callback) {
+  const watch = new MutationObserver(callback), dark = matchMedia(DARK);
+  watch.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name", "data-jp-theme-light"] });
+  dark.addEventListener("change", callback);
+  return () => { watch.disconnect(); dark.removeEventListener("change", callback); };
+}
+
+// The settings of a view live in one trait, `state`, so that Python can write them into a string.
+function settings(model, changed) {
+  model.on("change:state", changed);
+  return {
+    get: () => model.get("state"),
+    put: (part) => { model.set("state", { ...model.get("state"), ...part }); model.save_changes(); },
+    close: () => model.off("change:state", changed),
+  };
+}
+
+const UNITS = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]];
+function short(value, unit = "") {
+  const [scale, prefix] = UNITS.find(([size]) => Math.abs(value) >= size) ?? UNITS[4];
+  const digits = value / scale;
+  return `${Number(digits.toPrecision(3))}\u00a0${prefix}${unit}`.trim();
+}
+const grouped = (value) => value.toLocaleString("en-GB");
+const sig = (value, digits = 4) => !Number.isFinite(value) ? String(value)
+  : value === 0 ? "0" : Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3 ? value.toExponential(digits - 2)
+  : String(Number(value.toPrecision(digits)));
+
+// About `count` round numbers between low and high; powers of ten on a log axis.
+function ticks(low, high, count = 4, log = false) {
+  const out = [];
+  if (log) {
+    const first = Math.ceil(Math.log10(low) - 1e-9), last = Math.floor(Math.log10(high) + 1e-9);
+    const by = Math.max(1, Math.ceil((last - first + 1) / (count + 1)));
+    for (let power = first; power <= last; power += by) out.push(10 ** power);
+    if (out.length > 1) return out;
+    out.length = 0;
+  }
+  const raw = (high - low) / count || 1, base = 10 ** Math.floor(Math.log10(raw));
+  const step = base * [1, 2, 5, 10].find((factor) => factor * base >= raw * 0.999);
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) out.push(Number((k * step).toPrecision(12)));
+  return out;
+}
