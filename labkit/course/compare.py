@@ -26,10 +26,25 @@ def difference(got: Any, expected: Any, tolerance: float, parts: tuple[str, ...]
         return _of_dict(got, expected, tolerance)
     if isinstance(expected, tuple):
         return _of_tuple(got, expected, tolerance, parts)
-    if isinstance(expected, str | bool | frozenset | set):
+    if isinstance(expected, set | frozenset):
+        return _of_set(got, expected)
+    if isinstance(expected, str | bool):
         same = type(got) is type(expected) or (isinstance(expected, bool) and isinstance(got, np.bool_))
         return None if same and got == expected else Difference("the result", _short(expected), _short(got))
     return _of_numbers(got, expected, tolerance)
+
+
+def _of_set(got: Any, expected: set | frozenset) -> Difference | None:
+    """Sets of names: a list or tuple of the same names will do."""
+    if isinstance(got, set | frozenset | list | tuple) and all(isinstance(item, str) for item in got):
+        if set(got) == set(expected):
+            return None
+        return Difference("the result", _names(expected), _names(got))
+    return Difference("the result", f"a set of names, {_names(expected)}", _short(got))
+
+
+def _names(names: Any) -> str:
+    return "{" + ", ".join(sorted(names)) + "}" if names else "no name"
 
 
 def _of_dict(got: Any, expected: dict, tolerance: float) -> Difference | None:
