@@ -62,14 +62,17 @@ def find(name: str | os.PathLike, root: str | os.PathLike | None = None, any_sha
     """
     if name == "digits":
         return _digits()
-    if name in _READERS:
-        record = records.get(name)
-        return _READERS[name](record, places(record, root))
-    path = Path(name).expanduser()
-    if path.exists() or os.sep in str(name) or path.suffix == ".zip":
-        return find_folder(path, any_shape)
-    instead = f"{suggest(str(name), records.names())}, or give the path of an image folder"
-    raise LabError(f"there is no data set {name!r}", instead)
+    try:
+        if name in _READERS:
+            record = records.get(name)
+            return _READERS[name](record, places(record, root))
+        path = Path(name).expanduser()
+        if path.exists() or "/" in str(name) or os.sep in str(name) or path.suffix == ".zip":
+            return find_folder(path, any_shape)
+    except OSError as error:
+        raise LabError(f"{error.filename} cannot be read: {error.strerror}", "check its permissions") from None
+    known = suggest(str(name), records.names())
+    raise LabError(f"there is no data set {name!r}", f"{known} (the path of an image folder will do, too)")
 
 
 _READERS = {

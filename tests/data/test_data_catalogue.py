@@ -140,6 +140,17 @@ def test_an_image_folder_has_a_status_too(tmp_path, write, place):
         status("digit")
 
 
+def test_files_that_may_not_be_read_are_named(tmp_path, monkeypatch):
+    mnist(tmp_path)
+
+    def refuse(path, *args):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("labkit.data.idx.head", refuse)
+    with pytest.raises(LabError, match=r"t10k-images-idx3-ubyte cannot be read: Permission denied"):
+        load("mnist", root=tmp_path)
+
+
 def test_where_data_sets_are_looked_for(tmp_path, monkeypatch, root):
     monkeypatch.delenv("LABKIT_DATASETS", raising=False)
     assert data_root() == root / "datasets"

@@ -63,7 +63,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def site(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    monkeypatch.delenv("LABKIT_MIRROR", raising=False)
     monkeypatch.setattr("labkit.data.fetch.time.sleep", lambda _: None)
     here = Site({"/digits.bin": DATA})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, here))
@@ -180,7 +182,8 @@ def test_what_each_mirror_did_is_told(site, tmp_path):
 
 
 def test_no_server_at_all(tmp_path, monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
     nobody = FileRecord("digits.bin", 10, "0" * 64, ("http://127.0.0.1:9/digits.bin",))
     with pytest.raises(LabError, match=r"could not be downloaded.*put it into"):
         fetch(nobody, tmp_path, progress=False, pause_s=0)
