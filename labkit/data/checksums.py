@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from labkit.data.binary import is_gzip
-from labkit.data.records import RECORDS, Record
+from labkit.data.records import RECORDS, FileRecord, Record
 
 _CHUNK_BYTES = 1 << 20
 
@@ -27,6 +27,13 @@ def unpacked_sha256_of(path: Path) -> str | None:
             return _digest(stream)
     except (OSError, EOFError, zlib.error):
         return None
+
+
+def is_published(file: FileRecord, path: Path) -> bool:
+    """Whether `path` is a file with this record's size and, where that is known, its SHA-256."""
+    if not path.is_file() or path.stat().st_size != file.bytes:
+        return False
+    return file.sha256 in (None, sha256_of(path))
 
 
 def judge(record: Record, path: Path) -> tuple[str, bool, str]:

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from labkit.data.binary import check_labels, content, damaged
-from labkit.data.checksums import sha256_of
+from labkit.data.checksums import is_published, sha256_of
 from labkit.data.found import Found, of_record
 from labkit.data.places import Places
-from labkit.data.records import Record
+from labkit.data.records import FileRecord, Record
 from labkit.data.sources import ArraySource
 
 ROW_BYTES = 1 + 3 * 32 * 32
@@ -51,24 +51,26 @@ def read_archive(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {name: rows(path / name, np.frombuffer(data, np.uint8)) for name, data in _members(path)}
 
 
-def unpack(path: Path, folder: Path, published: dict[str, str]) -> list[Path]:
+def unpack(path: Path, folder: Path, published: tuple[FileRecord, ...]) -> list[Path]:
     """Unpack the batches of the archive `path` into `folder`; returns where they lie.
 
-    `published` gives the SHA-256 of each. Where all lie there already with that checksum, nothing is done; a batch that
-    comes out with another checksum is an error and is not kept.
+    Where all published batches lie there already, nothing is done. A batch that comes out with another size than the
+    published one (or SHA-256, where that is known) is an error and is not kept.
     """
-    targets = {name: folder / name for name in published}
-    if all(target.is_file() and sha256_of(target) == published[name] for name, target in targets.items()):
-        return list(targets.values())
+    targets = [folder / file.name for file in published]
+    if all(map(is_published, published, targets)):
+        return targets
+    known = {file.name: file for file in published}
     for name, data in _members(path):
         part = folder / f"{name}.part"
         part.write_bytes(data)
-        found = sha256_of(part)
-        if found != published[name]:
+        if not is_published(known[name], part):
+            found = f"{len(data):,} bytes with SHA-256 {sha256_of(part)}"
             part.unlink()
-            raise damaged(path / name, 0, f"a batch with SHA-256 {published[name]}", found)
-        part.replace(targets[name])
-    return [target for target in targets.values() if target.is_file()]
+            wanted = f"{known[name].bytes:,} bytes with SHA-256 {known[name].sha256 or 'of any value'}"
+            raise damaged(path / name, 0, wanted, found)
+        part.replace(folder / name)
+    return [target for target in targets if target.is_file()]
 
 
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:

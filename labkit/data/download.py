@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from labkit.data import records
-from labkit.data.checksums import sha256_of
+from labkit.data.checksums import is_published
 from labkit.data.cifar import unpack
 from labkit.data.fetch import fetch
 from labkit.data.places import data_root, places
@@ -31,16 +31,14 @@ def download(
         there = _published(record, file, base)
         paths.append(there or fetch(_mirrored(record, file, mirror), base / name, progress))
     if name == "cifar10":
-        paths += unpack(paths[0], base / name, {file.name: file.sha256 for file in record.unpacked})
+        paths += unpack(paths[0], base / name, record.unpacked)
     return tuple(paths)
 
 
 def _published(record: Record, file: FileRecord, base: Path) -> Path | None:
     """Where the published file lies already, by its size and (where that is known) its SHA-256; None if it does not."""
     path = places(record, base).find(file.name) if base.is_dir() else None
-    if path is None or path.stat().st_size != file.bytes:
-        return None
-    return path if file.sha256 in (None, sha256_of(path)) else None
+    return path if path and is_published(file, path) else None
 
 
 def _mirrored(record: Record, file: FileRecord, mirror: str | None) -> FileRecord:

@@ -1,6 +1,7 @@
 """CIFAR-10's binary batches, one by one, packed or not, or still in the archive."""
 
 import gzip
+import hashlib
 import io
 import tarfile
 import tracemalloc
@@ -11,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labkit.data import batches, load
-from labkit.data.checksums import sha256_of
 from labkit.data.cifar import ROW_BYTES, read_batch, unpack
+from labkit.data.records import FileRecord
 from labkit.errors import LabError
 
 
@@ -59,15 +60,18 @@ def test_the_archive_is_read_in_place_and_unpacked_on_request(tmp_path):
     archive(path, {**full_set(), "cifar-10-batches-bin/readme.html": b"<html>"})
     inside = load("cifar10", root=tmp_path)
     assert (len(inside.train), len(inside.test)) == (20, 4)
-    published = {}
-    for name, data in full_set().items():
-        (tmp_path / "one").write_bytes(data)
-        published[name.split("/")[1]] = sha256_of(tmp_path / "one")
+    published = tuple(
+        FileRecord(name.split("/")[1], len(data), None if "data" in name else hashlib.sha256(data).hexdigest())
+        for name, data in full_set().items()
+    )
     folder = tmp_path / "cifar10"
     folder.mkdir()
+    (folder / "data_batch_2.bin").write_bytes(b"half")  # of a copy that broke off
     lying = unpack(path, folder, published)
-    assert sorted(file.name for file in folder.iterdir()) == sorted(published)
-    assert lying == [folder / name for name in published]
+    assert lying == [folder / file.name for file in published]
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == {
+        name.split("/")[1]: data for name, data in full_set().items()
+    }
     outside = load("cifar10", root=tmp_path)
     assert "data_batch_1.bin" in outside.source
     assert np.array_equal(outside.train.take(range(20))[0], inside.train.take(range(20))[0])
@@ -75,13 +79,14 @@ def test_the_archive_is_read_in_place_and_unpacked_on_request(tmp_path):
     assert unpack(path, folder, published) == lying
 
 
-def test_what_comes_out_of_an_archive_is_checked_and_not_kept(tmp_path):
+@pytest.mark.parametrize(("size", "sha256"), [(4 * ROW_BYTES, "0" * 64), (30_730_000, None)])
+def test_what_comes_out_of_an_archive_is_checked_and_not_kept(tmp_path, size, sha256):
     path = tmp_path / "cifar-10-binary.tar.gz"
     archive(path, {"../../test_batch.bin": batch(4)[1]})
     folder = tmp_path / "deep" / "cifar10"
     folder.mkdir(parents=True)
-    with pytest.raises(LabError, match="SHA-256"):
-        unpack(path, folder, {"test_batch.bin": "0" * 64})
+    with pytest.raises(LabError, match=r"test_batch\.bin: .*expected .* bytes with SHA-256 .*, found 12,292 bytes"):
+        unpack(path, folder, (FileRecord("test_batch.bin", size, sha256),))
     assert list(folder.iterdir()) == []
     assert sorted(file.name for file in tmp_path.iterdir()) == ["cifar-10-binary.tar.gz", "deep"]
 
