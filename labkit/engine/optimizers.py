@@ -53,7 +53,7 @@ class Optimizer:
         came before. lr: the learning rate of this step where a schedule has changed it.
         """
         constants = self.constants(step, self.lr if lr is None else lr)
-        getattr(rules, self.name)(w, g, *slots, *(w.dtype.type(c) for c in constants))
+        rules.apply(getattr(rules, self.name), (w, g, *slots), constants)
 
     def constants(self, step: int, lr: float) -> tuple[float, ...]:
         """What the compiled loop of `rules` takes after the vectors, in its order."""

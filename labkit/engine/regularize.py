@@ -31,7 +31,7 @@ def penalty(w: np.ndarray, parts: tuple[slice, ...], l1: float, l2: float) -> fl
 def add_penalty(w: np.ndarray, g: np.ndarray, parts: tuple[slice, ...], l1: float, l2: float) -> None:
     """Add the gradient of `penalty` to g, in place: l1 * sign(w) + l2 * w. It is 0 where w is 0."""
     for part in parts:
-        rules.penalise(w[part], g[part], w.dtype.type(l1), w.dtype.type(l2))
+        rules.apply(rules.penalise, (w[part], g[part]), (l1, l2))
 
 
 @dataclass(frozen=True)

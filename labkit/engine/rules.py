@@ -10,6 +10,28 @@ w weights, g gradients; the other vectors are the optimiser's slots. The formula
 import numpy as np
 from numba import njit
 
+from labkit.engine.threads import spread
+
+ALONE = 1 << 18  # shorter vectors are done by one thread: waking another would take longer
+
+
+def apply(rule, vectors: tuple[np.ndarray, ...], constants: tuple[float, ...]) -> None:
+    """Run one of the loops below over `vectors` (of one length and type), shared among the threads that `limit` allows.
+
+    Every value is worked on by itself, so the number of threads changes no bit.
+    """
+    own_type = tuple(vectors[0].dtype.type(c) for c in constants)
+
+    def part(first: int, end: int, _: int) -> None:
+        rule(*(v[first:end] for v in vectors), *own_type)
+
+    n = len(vectors[0])
+    if n < ALONE:
+        part(0, n, 0)
+    else:
+        spread(part, n)
+
+
 # error_model: no check for a division by zero, which would keep the loop from using vector instructions.
 compiled = njit(cache=True, error_model="numpy", nogil=True)
 

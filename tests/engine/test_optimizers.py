@@ -5,7 +5,9 @@ from math import sqrt
 import numpy as np
 import pytest
 
+from labkit.engine import rules
 from labkit.engine.optimizers import SGD, Adadelta, Adagrad, Adam, Momentum, get, names
+from labkit.engine.threads import limit
 from labkit.errors import LabError
 
 
@@ -114,6 +116,22 @@ def test_slots_are_updated_where_they_are(optimizer):
     where = [s.ctypes.data for s in slots]
     optimizer.update(w, np.ones(4, np.float32), slots, 0)
     assert [s.ctypes.data for s in slots] == where and all((s != 0).all() for s in slots)
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=lambda o: o.name)
+def test_threads_change_no_bit(optimizer, monkeypatch):
+    monkeypatch.setattr(rules, "ALONE", 100)
+    draw = np.random.default_rng(2)
+    start, g = draw.standard_normal((2, 1001)).astype(np.float32)
+    results = []
+    for threads in (1, 3):
+        w = start.copy()
+        slots = optimizer.start(w)
+        with limit(threads):
+            optimizer.update(w, g, slots, 0)
+            optimizer.update(w, g, slots, 1)
+        results.append([w, *slots])
+    assert all(np.array_equal(one, three) for one, three in zip(*results, strict=True))
 
 
 def test_a_schedule_may_change_the_rate_of_one_step():
