@@ -158,7 +158,8 @@ def _own_line(answer: Callable, error: Exception) -> str:
 def _about_error(error: Exception) -> str:
     if isinstance(error, TypeError) and "argument" in str(error):
         return "The parameters of your function differ from the ones that the exercise names."
-    if isinstance(error, ValueError | IndexError) and ("shape" in str(error) or "index" in str(error)):
+    sizes = ("shape", "index", "dimension", "size", "broadcast")
+    if isinstance(error, ValueError | IndexError) and any(word in str(error) for word in sizes):
         return "Two sizes do not fit: the inputs of this check are not square, and no two of their sizes are equal."
     if isinstance(error, NotImplementedError):
         return "One branch of your function is still missing."

@@ -57,11 +57,11 @@ def _checked(id: str, value: Value, unit: str, choices: tuple[str, ...] | None) 
             )
         return Commit(str(value), "", store.now())
     try:
+        if isinstance(value, bool):
+            raise TypeError
         commit = Commit(float(value), unit or old.unit, store.now())
     except (TypeError, ValueError):
-        raise LabError(
-            f"prediction {id!r}: {value!r} is not a number", f"type for example predict({id!r}, 120)"
-        ) from None
+        raise LabError(f"prediction {id!r}: {value!r} is no finite number", f"type predict({id!r}, 120)") from None
     if old.unit:
         convert(commit.value, commit.unit, old.unit)
     return commit
