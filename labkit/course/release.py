@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from labkit.course.editions import EDITIONS, edition
-from labkit.course.structure import problems
+from labkit.course.structure import note_problems, problems
 from labkit.errors import LabError
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -124,12 +124,16 @@ def write_editions(notebooks: Path, out: Path) -> list[Path]:
 
 
 def all_problems(notebooks: Path) -> list[str]:
-    """Complaints about every notebook: a source that is paired, and what labkit.course.structure says."""
+    """Complaints about every notebook and the instructor's notes: what labkit.course.structure says, and pairing."""
     paths = sources(notebooks)
     names = [path.stem for path in paths]
     paired = [path for path in paths if re.search(r"^#\s+formats:", path.read_text(encoding="utf-8"), re.MULTILINE)]
     found = [f"{path.stem}: its header pairs it; drop 'formats', or jupytext writes solutions out" for path in paired]
-    return found + [complaint for path in paths for complaint in problems(path.stem, parse(path), names)]
+    for path in paths:
+        found += problems(path.stem, parse(path), names)
+        notes = notebooks / "instructor" / f"{path.stem}.md"
+        found += note_problems(path.stem, notes.read_text(encoding="utf-8") if notes.is_file() else "")
+    return found
 
 
 def _tool(name: str) -> ModuleType:

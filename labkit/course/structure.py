@@ -15,6 +15,8 @@ cell of its check with the second; the build adds the keys of nbgrader's schema 
     # %% nbgrader={"grade_id": "size-check", "grade": true, "points": 1}
 
 A notebook that needs more than 60 seconds says so in its header (`# jupyter:`, `labkit: time_limit_s: 120`).
+
+The instructor's notes are `notebooks/instructor/NN_name.md`, with the headings of NOTES in this order.
 """
 
 import ast
@@ -26,6 +28,7 @@ from labkit.errors import LabError
 
 MOST_LINES = 12
 ENDING = ("Takeaways", "Self-quiz", "Claims")
+NOTES = {"Timing": 0, "Likely wrong predictions": 0, "Demo in three stops": 3, "Rubric": 3, "Without a GPU": 0}
 CALL = re.compile(r"\b(predict|reveal|check|hint|solution|exercise|quiz)\(\s*[\"']([^\"']+)[\"']")
 
 
@@ -39,6 +42,20 @@ def problems(name: str, notebook: dict, names: list[str]) -> list[str]:
         if cell["cell_type"] == "code":
             found += [f"cell {number}: {complaint}" for complaint in _code(cell)]
     return [f"{name}: {complaint}" for complaint in found]
+
+
+def note_problems(name: str, text: str) -> list[str]:
+    """Complaints about the instructor's notes: a part that is missing, empty, or has not three numbered points."""
+    parts = dict(re.findall(r"^## (.+?)\s*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    found = [] if tuple(parts) == tuple(NOTES) else [f"the headings are {tuple(parts)}, not {tuple(NOTES)}"]
+    for part, points in NOTES.items():
+        body = parts.get(part, "")
+        numbered = len(re.findall(r"^\d+\. ", body, re.MULTILINE))
+        if part in parts and not body.strip():
+            found.append(f"{part!r} is empty")
+        elif part in parts and points and numbered != points:
+            found.append(f"{part!r} has {numbered} numbered points, not {points}")
+    return [f"instructor/{name}.md: {complaint}" for complaint in found]
 
 
 def code_lines(source: str) -> int:
