@@ -1,0 +1,164 @@
+"""A model: parameters and workspaces of one network over one backend, and the walk through its layers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from labkit.engine import initialize, losses
+from labkit.engine.buffers import Buffers
+from labkit.engine.ops import Draw, prepare
+from labkit.engine.tensors import Tensors
+from labkit.engine.threads import limit
+from labkit.errors import LabError
+from labkit.network import INPUT, Network, Softmax
+from labkit.network.sizes import check_batch
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one pass of FP, BP and KU over a batch gave, before any weight is updated.
+
+    loss: mean over the batch. correct: samples whose largest output is their label. samples: batch size.
+    seconds: of the phases 'fp' (forward and loss), 'bp' (gradients of inputs), 'ku' (gradients of weights).
+    """
+
+    loss: float
+    correct: int
+    samples: int
+    seconds: dict[str, float]
+
+
+class Model:
+    """Weights of `network`, and what it takes to run it forward and backward on batches of up to `batch` samples.
+
+    backend: 'cpu' (fast, float32) or 'reference' (NumPy, any float type). seed: fixes the initial weights, layer by
+    layer and array by array, whatever the backend. threads: how many cores BLAS and compiled loops may use (None: all).
+
+    `parameters`, `gradients` and `state` are `Tensors`; `outputs` holds every layer's output of the last forward pass
+    (layers that work in place share one array with the layer before).
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        backend: str = "cpu",
+        batch: int = 32,
+        seed: int = 0,
+        dtype: np.dtype | type = np.float32,
+        threads: int | None = None,
+    ):
+        check_batch(batch)
+        self.network, self.backend, self.batch, self.seed = network, backend, batch, seed
+        self.dtype, self.threads = np.dtype(dtype), threads
+        self.parameters = Tensors(network.weights(), self.dtype)
+        self.gradients = Tensors(network.weights(), self.dtype)
+        self.state = Tensors(network.state(), self.dtype)
+        initialize.fill(network, self.parameters, self.state, seed)
+        self._ops = {
+            n.name: prepare(backend, n.layer, network.input_shapes(n), batch, self.dtype) for n in network.nodes
+        }
+        self._buffers = Buffers(network, batch, self.dtype)
+        self.outputs: dict[str, np.ndarray] = {}
+
+    def forward(self, x: np.ndarray, training: bool = False, step: int = 0, first: int = 0) -> np.ndarray:
+        """FP of a batch x [n, *input_shape], n <= batch; returns the output [n, ...], valid until the next call.
+
+        training: BatchNorm uses the batch's statistics and Dropout drops. step, first: which random numbers Dropout
+        draws (see `Draw`). Raises LabError if x has another shape.
+        """
+        with limit(self.threads):
+            return self._forward(self._checked(x), len(self.network), training, step, first)
+
+    def gradients_of(
+        self, x: np.ndarray, labels: np.ndarray, loss: str = "categorical_crossentropy", step: int = 0, first: int = 0
+    ) -> Step:
+        """FP, BP and KU without the update: fills `gradients` with those of the mean loss over the batch.
+
+        x: [n, *input_shape]; labels: class numbers [n]. `loss` is a name known to `losses.get`. Softmax as last layer
+        is fused with categorical cross-entropy: the gradient at its input is (p - y) / n, stable for any logits.
+        """
+        x = self._checked(x)
+        fused = losses.fuses(loss) and isinstance(self.network.nodes[-1].layer, Softmax)
+        nodes = len(self.network) - fused
+        with limit(self.threads):
+            start = perf_counter()
+            output = self._forward(x, nodes, True, step, first)
+            value, dy = (losses.softmax_cross_entropy if fused else losses.get(loss))(output, labels)
+            correct = int(np.count_nonzero(output.argmax(axis=1) == labels))
+            seconds = {"fp": perf_counter() - start, "bp": 0.0, "ku": 0.0}
+            self._backward(dy.astype(self.dtype, copy=False), nodes, seconds)
+        return Step(float(value), correct, len(x), seconds)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Outputs [n, ...] for any number of samples, as an array of its own, in chunks of the prepared batch."""
+        parts = [self.forward(x[i : i + self.batch]).copy() for i in range(0, len(x), self.batch)]
+        return np.concatenate(parts) if parts else np.empty((0, *self.network.output_shape), self.dtype)
+
+    def evaluate(self, split, loss: str = "categorical_crossentropy", stop: Callable[[], bool] | None = None) -> dict:
+        """Mean loss and accuracy over a `data.Split`, as {'loss', 'accuracy', 'samples'}; `stop()` may end it early."""
+        total, correct, samples = 0.0, 0, 0
+        function = losses.get(loss)
+        for start in range(0, len(split), self.batch):
+            if stop is not None and stop():
+                break
+            x, labels = split.take(np.arange(start, min(start + self.batch, len(split))))
+            output = self.forward(x)
+            total += float(function(output, labels)[0]) * len(labels)
+            correct += int(np.count_nonzero(output.argmax(axis=1) == labels))
+            samples += len(labels)
+        if not samples:
+            raise LabError("no samples to evaluate on", "give a split with at least one sample")
+        return {"loss": total / samples, "accuracy": correct / samples, "samples": samples}
+
+    def bytes_held(self) -> dict[str, int]:
+        """Bytes that this model keeps allocated: parameters, gradients, state, and workspaces of layers and walk."""
+        return {
+            "parameters": self.parameters.nbytes,
+            "gradients": self.gradients.nbytes,
+            "state": self.state.nbytes,
+            "workspaces": sum(op.workspace_bytes for op in self._ops.values()) + self._buffers.nbytes,
+        }
+
+    def _checked(self, x: np.ndarray) -> np.ndarray:
+        if x.shape[1:] != self.network.input_shape or not 1 <= len(x) <= self.batch:
+            wanted = ", ".join(map(str, self.network.input_shape))
+            raise LabError(
+                f"network {self.network.name!r} was given an array of shape {x.shape}",
+                f"give [n, {wanted}] with n from 1 to {self.batch} (the `batch` that the model was made for)",
+            )
+        return np.ascontiguousarray(x, self.dtype)
+
+    def _forward(self, x: np.ndarray, nodes: int, training: bool, step: int, first: int) -> np.ndarray:
+        """Run the first `nodes` layers; all but the softmax where the loss is computed from the logits."""
+        outputs = {INPUT: x}
+        for node in self.network.nodes[:nodes]:
+            xs = tuple(outputs[source] for source in node.inputs)
+            if node.name in self._buffers.input_copies:
+                xs = (self._buffers.copy_input(node.name, xs[0]),)
+            weights, state = self.parameters.of(node.name), self.state.of(node.name)
+            draw = Draw(self.seed, node.name, step, first)
+            outputs[node.name] = self._ops[node.name].forward(xs, weights, state, training, draw)
+        self.outputs = outputs
+        return outputs[self.network.nodes[nodes - 1].name]
+
+    def _backward(self, dy: np.ndarray, nodes: int, seconds: dict[str, float]) -> None:
+        """KU and BP from the last of `nodes` layers to the first, adding the seconds of both phases up."""
+        arrived: dict[str, list[np.ndarray]] = {self.network.nodes[nodes - 1].name: [dy]}
+        mark = perf_counter()
+        for node in reversed(self.network.nodes[:nodes]):
+            if node.name not in arrived:  # a layer before the first weights, whose gradient nobody needs
+                continue
+            dy = self._buffers.gradient(node.name, arrived.pop(node.name))
+            ops, weights = self._ops[node.name], self.parameters.of(node.name)
+            if weights:
+                start = perf_counter()
+                seconds["bp"] += start - mark
+                ops.backward_weights(dy, weights, self.gradients.of(node.name))
+                mark = perf_counter()
+                seconds["ku"] += mark - start
+            if self.network.needs_input_gradient(node.name):
+                for source, dx in zip(node.inputs, ops.backward_data(dy, weights), strict=True):
+                    arrived.setdefault(source, []).append(dx)
+        seconds["bp"] += perf_counter() - mark
