@@ -60,7 +60,7 @@ def examine(exercise: Exercise, answer: Any, timeout_s: float = TIMEOUT_S) -> Ve
             expected="the function itself",
             came=f"a value of type {type(answer).__name__}",
             misconception="The function was called before it was handed over.",
-            next_step=f"Hand over the name without parentheses: check({exercise.id!r}, your_function).",
+            next_step=f"Hand over the name without parentheses: `check({exercise.id!r}, your_function)`.",
         )
     trials = []
     for case in exercise.cases(seeded(exercise)):
@@ -141,7 +141,7 @@ def _par(exercise: Exercise, answer: Callable, verdict: Verdict, timeout_s: floa
 
 
 def _first_steps(exercise: Exercise) -> str:
-    return f"Write the missing part, then run this cell again; hint({exercise.id!r}) helps with the start."
+    return f"Write the missing part, then run this cell again; `hint({exercise.id!r})` helps with the start."
 
 
 def _own_line(answer: Callable, error: Exception) -> str:
@@ -152,7 +152,7 @@ def _own_line(answer: Callable, error: Exception) -> str:
     if not lines:
         return said
     source = (lines[-1].line or linecache.getline(own, lines[-1].lineno or 0)).strip()
-    return f"{said}, in line {lines[-1].lineno} of your cell: {source}"
+    return f"{said}, in line {lines[-1].lineno} of your cell: `{source}`"
 
 
 def _about_error(error: Exception) -> str:

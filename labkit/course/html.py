@@ -4,6 +4,7 @@ Colours of text and lines are inherited, so that light and dark themes both work
 every bar also carries its name in words.
 """
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -11,9 +12,11 @@ COLOURS = {"prediction": "#E69F00", "modelled": "#56B4E9", "measured": "#009E73"
 CELL = 'style="text-align:left;padding:0.2em 0.8em 0.2em 0"'
 
 
-def paragraph(text: str, strong: bool = False) -> str:
-    """One paragraph of plain text; line breaks are kept."""
-    inner = escape(text).replace("\n", "<br>")
+def paragraph(text: str, strong: bool = False, label: str = "") -> str:
+    """One paragraph of plain text, with `code` in backquotes and line breaks kept; `label` stands before it in bold."""
+    inner = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)).replace("\n", "<br>")
+    if label:
+        inner = f"<strong>{escape(label)}:</strong> {inner}"
     return f"<p><strong>{inner}</strong></p>" if strong else f"<p>{inner}</p>"
 
 

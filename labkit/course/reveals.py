@@ -104,8 +104,8 @@ class Reveal:
 
     def _repr_html_(self) -> str:
         p = self.prediction
-        head = ("", f"value{f' in {p.result_unit}' if p.result_unit else ''}", "origin")
-        inner = self._picture() + html.table(p.question or p.id, head, self._rows())
+        inner = html.paragraph(p.question or p.id, strong=True) + self._picture()
+        inner += html.table("Values and where they come from", ("", "value", "origin"), self._rows())
         inner += "".join(html.paragraph(line) for line in self.sentences())
         if not self.answered:
             told = f"Not predicted yet: answer with predict({p.id!r}, ...) and run this cell again, or open the result"

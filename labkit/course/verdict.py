@@ -62,5 +62,5 @@ class Verdict:
     def _repr_html_(self) -> str:
         headline = f"{self.title}: {HEADLINES[self.status].lower()}"
         inner = html.paragraph(headline, strong=True)
-        inner += "".join(html.paragraph(f"{name}: {text}") for name, text in self.parts())
+        inner += "".join(html.paragraph(text, label=name) for name, text in self.parts())
         return html.box(inner, COLOURS[self.status], f"check of {self.title}")

@@ -24,7 +24,7 @@ EXERCISE = Exercise(
     id="weight-bytes",
     title="Bytes of a convolution's weights",
     prompt=(
-        "Write weight_bytes(K, C, R, S): how many bytes a convolution takes in float32, biases included. It has "
+        "Write `weight_bytes(K, C, R, S)`: how many bytes a convolution takes in float32, biases included. It has "
         "K filters; each reads R x S values in every one of C channels and has one bias."
     ),
     reference=weight_bytes,

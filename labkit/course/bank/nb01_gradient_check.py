@@ -142,7 +142,7 @@ EXERCISE = Exercise(
     id="gradient-check",
     title="A gradient check that finds planted bugs",
     prompt=(
-        "Write wrong_gradients(loss, candidates, x, w, b): the names of the backward passes that are wrong, as a "
+        "Write `wrong_gradients(loss, candidates, x, w, b)`: the names of the backward passes that are wrong, as a "
         "set.\n"
         "loss(x, w, b) is a number; x are images [N, C, H, W], w filters [K, C, R, S], b biases [K], all float64. "
         "candidates is a dict from a name to a function, and candidates[name](x, w, b) gives (dx, dw, db), the "

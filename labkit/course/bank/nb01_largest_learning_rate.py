@@ -52,7 +52,7 @@ EXERCISE = Exercise(
     id="largest-learning-rate",
     title="The largest learning rate",
     prompt=(
-        "Write largest_learning_rate(H): the learning rate above which gradient descent on the loss 1/2 w^T H w "
+        "Write `largest_learning_rate(H)`: the learning rate above which gradient descent on the loss 1/2 w^T H w "
         "diverges. H is the symmetric matrix of second derivatives, all of whose eigenvalues are positive. "
         "np.linalg.eigvalsh(H) gives its eigenvalues in ascending order."
     ),

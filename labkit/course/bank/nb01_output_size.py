@@ -62,9 +62,9 @@ EXERCISE = Exercise(
     id="conv-output-size",
     title="Size of a convolution's output",
     prompt=(
-        "Write output_size(H, W, R, S, stride, padding) -> (P, Q): the height and width of what a filter of R rows and "
-        "S columns gives on an input of H rows and W columns, when `padding` zeros are added on every side and the "
-        "filter moves by `stride`. Integers, please."
+        "Write `output_size(H, W, R, S, stride, padding) -> (P, Q)`: the height and width of what a filter of R rows "
+        "and S columns gives on an input of H rows and W columns, when `padding` zeros are added on every side and "
+        "the filter moves by `stride`. Integers, please."
     ),
     reference=output_size,
     cases=cases,

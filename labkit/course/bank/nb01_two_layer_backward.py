@@ -89,7 +89,7 @@ EXERCISE = Exercise(
     id="two-layer-backward",
     title="One backward pass by hand",
     prompt=(
-        "Write backward(X, T, W1, b1, W2, b2) -> (dW1, db1, dW2, db2), the gradients of the loss\n"
+        "Write `backward(X, T, W1, b1, W2, b2) -> (dW1, db1, dW2, db2)`, the gradients of the loss\n"
         "L = mean over the samples of 1/2 |y - t|^2, with h = tanh(X W1^T + b1) and y = h W2^T + b2.\n"
         "Samples are rows: X is [n, features], T is [n, outputs], W1 is [hidden, features], W2 is [outputs, hidden]. "
         "Each gradient has the shape of what it belongs to."

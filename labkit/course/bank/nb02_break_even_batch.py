@@ -25,7 +25,7 @@ EXERCISE = Exercise(
     id="break-even-batch",
     title="The break-even batch of a layer",
     prompt=(
-        "Write break_even(parameters, activations): the smallest batch at which the layer's activations take at "
+        "Write `break_even(parameters, activations)`: the smallest batch at which the layer's activations take at "
         "least as many bytes as its weights. `activations` are the values of one sample; both are float32; a batch "
         "has at least one sample. Below this batch, exchanging activations (model parallelism) moves fewer bytes; "
         "above it, exchanging weights (data parallelism) does."

@@ -69,7 +69,7 @@ EXERCISE = Exercise(
     id="grouped-conv-cost",
     title="What a grouped convolution costs",
     prompt=(
-        "Write grouped_conv(C, H, W, K, R, S, groups, stride, padding) -> (parameters, macs). The input has C "
+        "Write `grouped_conv(C, H, W, K, R, S, groups, stride, padding) -> (parameters, macs)`. The input has C "
         "channels of H x W; there are K filters of R x S with one bias each. Channels and filters are divided into "
         "`groups`, and a filter reads only the channels of its own group. macs are the multiply-accumulates of one "
         "sample's forward pass; adding the bias is not counted."

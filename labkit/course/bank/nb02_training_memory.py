@@ -89,7 +89,7 @@ EXERCISE = Exercise(
     id="training-memory",
     title="Memory of training and of inference",
     prompt=(
-        "Write memory(rows, batch, slots) -> (training, inference), both in bytes of float32. A row is (name, "
+        "Write `memory(rows, batch, slots) -> (training, inference)`, both in bytes of float32. A row is (name, "
         "inputs, outputs, parameters): values that a layer reads and writes for one sample, and its parameters. Each "
         "layer reads what the one before wrote.\n"
         "Inference holds the parameters and, for the whole batch, input and output of one layer at a time: take the "
