@@ -59,7 +59,8 @@ class LabServer:
     log: Path
 
     def address(self, notebook: str) -> str:
-        return f"{self.url}/lab/tree/{notebook}?token={self.token}"
+        """Where `notebook` opens, in a workspace of its own: nothing that was open before comes back."""
+        return f"{self.url}/lab/workspaces/{secrets.token_hex(4)}/tree/{notebook}?token={self.token}"
 
     def request(self, path: str, method: str = "GET") -> bytes:
         headers = {"Authorization": f"token {self.token}"}
@@ -96,6 +97,7 @@ def _environment(home: Path) -> dict[str, str]:
     fresh["JUPYTERLAB_SETTINGS_DIR"] = str(home / "settings")
     fresh["JUPYTERLAB_WORKSPACES_DIR"] = str(home / "workspaces")
     fresh["IPYTHONDIR"] = str(home / "ipython")
+    fresh["LABKIT_LEDGER"] = str(home / "ledger.json")
     # Every cell in the page: by default JupyterLab leaves cells out of the DOM until they are scrolled to.
     setting = home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
     setting.parent.mkdir(parents=True, exist_ok=True)
