@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from labkit import cli_data, cli_machine, cli_networks, cli_run
+from labkit import cli_data, cli_machine, cli_networks, cli_run, cli_train
 
 app = typer.Typer(
     name="labkit",
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command()(cli_machine.lab)
 app.command()(cli_machine.doctor)
 app.command()(cli_networks.networks)
+app.command()(cli_train.train)
 app.add_typer(cli_data.app, name="data")
 
 Version = Annotated[bool, typer.Option("--version", help="Print the version and stop.")]

@@ -1,0 +1,129 @@
+"""`labkit train`: the keys that scripts rely on, what a person sees, Ctrl-C and going on, and what is refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from labkit.cli_run import INTERRUPTED
+from labkit.engine.checkpoint import FILE, read
+
+KEYS = {"network", "data", "backend", "mapping", "epochs", "steps", "batch", "seconds", "seconds_per_phase"}
+KEYS |= {"train_loss", "train_accuracy", "test_accuracy", "seed", "origin"}
+QUICK = ("train", "mlp", "--data", "digits", "--batch", "64", "--optimizer", "momentum", "--threads", "1")
+
+
+def test_json_has_the_keys_of_the_contract(labkit):
+    ran = labkit(*QUICK, "--epochs", "3", "--lr", "0.05", "--seed", "4", "--json")
+    assert ran.status == 0, ran.err
+    found = json.loads(ran.out)
+    assert set(found) == KEYS and set(found["seconds_per_phase"]) == {"fp", "bp", "ku"}
+    assert (found["network"], found["data"], found["backend"], found["mapping"]) == ("mlp", "digits", "cpu", None)
+    assert (found["epochs"], found["steps"], found["batch"], found["seed"]) == (3, 3 * 23, 64, 4)
+    assert found["origin"] == "measured here"
+    assert 0 < sum(found["seconds_per_phase"].values()) <= found["seconds"]
+    assert found["test_accuracy"] > 0.9 and found["train_accuracy"] > 0.9 and found["train_loss"] < 0.5
+
+
+def test_the_last_line_tells_the_accuracy_on_held_out_samples(labkit):
+    ran = labkit(*QUICK, "--epochs", "2")
+    assert ran.status == 0
+    lines = ran.out.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("mlp on digits: test accuracy ")
+    assert "(359 held-out samples) after 2 epochs, 46 steps of 64" in lines[0]
+    assert [line.split(":")[0] for line in ran.err.splitlines()] == ["epoch 1", "epoch 2"]
+
+
+def test_the_same_seed_and_either_backend_give_the_same_accuracy(labkit):
+    runs = [labkit(*QUICK, "--epochs", "1", "--json", "--backend", b) for b in ("cpu", "cpu", "reference")]
+    first, again, reference = (json.loads(ran.out) for ran in runs)
+    assert first["train_loss"] == again["train_loss"]
+    assert reference["train_loss"] == pytest.approx(first["train_loss"], rel=1e-4)
+
+
+def test_classes_follow_the_data_set(labkit, tmp_path):
+    from PIL import Image
+
+    for label, value in (("dark", 30), ("light", 220), ("middling", 120)):
+        (tmp_path / label).mkdir()
+        for i in range(12):
+            Image.new("L", (28, 28), value + i).save(tmp_path / label / f"{i}.png")
+    ran = labkit("train", "mlp", "--data", str(tmp_path), "--epochs", "8", "--batch", "4", "--lr", "0.05", "--json")
+    assert ran.status == 0, ran.err
+    assert json.loads(ran.out)["test_accuracy"] > 0.5
+
+
+def test_resume_goes_on_where_the_checkpoint_was(labkit, tmp_path):
+    straight = json.loads(labkit(*QUICK, "--epochs", "3", "--json").out)
+    kept = ("--checkpoint", str(tmp_path / "kept"))
+    assert labkit(*QUICK, "--epochs", "2", *kept).status == 0
+    resumed = json.loads(labkit(*QUICK, "--epochs", "3", *kept, "--resume", "--json").out)
+    for key in KEYS - {"seconds", "seconds_per_phase"}:
+        assert resumed[key] == straight[key], key
+    over = json.loads(labkit(*QUICK, "--epochs", "3", *kept, "--resume", "--json").out)
+    assert over["test_accuracy"] == straight["test_accuracy"] and over["steps"] == straight["steps"]
+    refused = labkit(*QUICK, "--epochs", "3", *kept)
+    assert refused.status == 2 and "add --resume, or give another folder" in refused.err
+    other = labkit(*QUICK, "--epochs", "3", *kept, "--resume", "--lr", "0.2")
+    assert other.status == 2 and "optimizer is" in other.err
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_ctrl_c_ends_after_the_step_and_says_how_to_go_on(tmp_path, kept):
+    folder = tmp_path / "kept"
+    words = [*QUICK, "--epochs", "100000"] + (["--checkpoint", str(folder)] if kept else [])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "labkit.cli", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    watchdog = threading.Timer(100, process.kill)
+    watchdog.start()
+    try:
+        assert process.stderr.readline().startswith("epoch 1")
+        os.kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        watchdog.cancel()
+        process.kill()
+    assert process.returncode == INTERRUPTED and out == ""
+    last = err.splitlines()[-1]
+    assert last.startswith("labkit: stopped by Ctrl-C after step ") and "Traceback" not in err
+    assert ("go on with the same command and --resume" if kept else "add --checkpoint DIR") in last
+    if kept:
+        step = read(folder)["progress"]["step"]
+        assert f"after step {step};" in last and os.listdir(folder) == [FILE]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("lenet6",), "did you mean 'lenet5'?"),
+        (("mlp", "--data", "digit"), "did you mean 'digits'?"),
+        (("mlp", "--optimizer", "adams"), "did you mean 'adam'?"),
+        (("mlp", "--backend", "cuda"), "reference, cpu"),
+        (("mlp", "--epochs", "0"), "epochs=0"),
+        (("mlp", "--lr", "0"), "lr=0.0"),
+        (("mlp", "--lr", "-1"), "lr=-1.0"),
+        (("mlp", "--lr", "nan"), "lr=nan"),
+        (("mlp", "--batch", "0"), "batch=0"),
+        (("mlp", "--batch", "5000"), "more than the 1438 training samples"),
+        (("mlp", "--seed", "-1"), "seed=-1"),
+        (("mlp", "--threads", "0"), "threads=0"),
+        (("mlp", "--resume"), "add --checkpoint DIR"),
+        (("mlp", "--lr", "1e30", "--epochs", "1"), "lower the learning rate"),
+    ],
+    ids=" ".join,
+)
+def test_refusals_are_one_line(labkit, words, message):
+    ran = labkit("train", *words)
+    assert ran.status == 2 and ran.out == ""
+    lines = ran.err.splitlines()
+    assert lines[-1].startswith("labkit: ") and message in lines[-1]
+
+
+def test_resume_without_a_checkpoint(labkit, tmp_path):
+    ran = labkit(*QUICK, "--checkpoint", str(tmp_path / "none"), "--resume")
+    assert ran.status == 2 and "there is no checkpoint" in ran.err
