@@ -28,7 +28,8 @@ def numerical_gradient(f: Callable[[np.ndarray], float], x: np.ndarray, step: fl
         above, below = point.copy(), point.copy()
         above[i] += h
         below[i] -= h
-        gradient[i] = (f(above) - f(below)) / (above[i] - below[i])  # the distance after rounding, not 2h
+        distance = above[i] - below[i]  # 2h after rounding, taken before f has its hands on the copies
+        gradient[i] = (f(above) - f(below)) / distance
     return gradient
 
 

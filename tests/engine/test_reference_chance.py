@@ -1,5 +1,7 @@
 """Dropout's masks: how often, on which rank, and for whom."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ DRAW = Draw(seed=3, layer="drop1", step=11)
 @pytest.mark.parametrize("cuts", [(0, 7, 13), (0, 1, 2, 13), (0, 13)])
 def test_a_rank_draws_its_rows_of_the_whole_batch(shape, cuts):
     whole = dropout_mask(DRAW, 13, shape, 0.4, np.float32)
-    for first, end in zip(cuts, cuts[1:], strict=False):
+    for first, end in pairwise(cuts):
         draw = Draw(DRAW.seed, DRAW.layer, DRAW.step, first)
         np.testing.assert_array_equal(dropout_mask(draw, end - first, shape, 0.4, np.float32), whole[first:end])
 
