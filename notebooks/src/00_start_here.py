@@ -1,0 +1,224 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 00 · Start here
+#
+# **Time:** about 20 minutes. No GPU, no network connection and no earlier notebook is needed.
+#
+# - **20 minutes:** everything on this page.
+# - **50 minutes:** this page, then the first half of notebook 01.
+# - **90 minutes:** this page, then all of notebook 01.
+#
+# **Goals.** At the end you can
+#
+# 1. say what this machine has to offer, and where each number on a page comes from;
+# 2. commit to a prediction, see the result beside it, and name the factor between the two;
+# 3. use a live view with the mouse or the keyboard alone;
+# 4. write a function, have it checked, and read the answer.
+#
+# **Next:** [01 · The mathematics of training](01_training_math.ipynb)
+
+# %% [markdown]
+# ## What this lab is about
+#
+# Training a deep network is arithmetic on large arrays, repeated very often. When one processor takes too long, the
+# arithmetic is divided over several, and then they have to talk to each other. There are many ways to divide it, and
+# each of them stops paying at some point. This lab is about finding that point **before** you pay for the machines.
+#
+# Every notebook works in the same three beats:
+#
+# | beat | who | what |
+# |---|---|---|
+# | **predict** | you | commit to a number, with its unit, before anything runs |
+# | **model** | a formula | a few lines of arithmetic from sizes and rates |
+# | **measure** | this machine | the real thing runs, and its time, bytes or memory are counted |
+#
+# The gap between the beats is where the learning is. Being wrong costs nothing here.
+
+# %% [markdown]
+# ## Where you are
+#
+# Run a cell with **Shift+Enter**. The first one looks at the machine that this notebook runs on.
+
+# %%
+from labkit.machine import this_machine
+
+machine = this_machine()
+machine
+
+# %% [markdown]
+# *Usable cores* are those that this process may use; on a shared hub that can be fewer than the machine has. `gpu=None`
+# is fine: everything in this part of the course runs on a processor without one.
+#
+# If something looks wrong, type `labkit doctor` in a terminal (in JupyterLab: **File → New → Terminal**). It checks
+# versions, memory, threads and the front end, and says what to type where something is missing.
+
+# %% [markdown]
+# ## Where numbers come from
+#
+# A number without an origin is a rumour. In this lab each one carries its own:
+#
+# | origin | means |
+# |---|---|
+# | *measured here* | this machine, a moment ago; run the cell again and it changes a little |
+# | *recorded on …* | measured earlier on a machine that is named |
+# | *modelled* | computed from a formula, and only as good as its assumptions |
+# | *claimed by …* | printed in a paper, with the table or section; some claims will turn out to be wrong |
+#
+# Units are meant literally. 1 MB is 10⁶ bytes, 1 MiB is 2²⁰ bytes; "parameters" are counted, not weighed; a
+# multiply-accumulate (MAC) is one multiplication and one addition.
+
+# %% [markdown]
+# ## A first prediction
+#
+# LeNet-5 (1998) reads handwritten digits. Here is its size:
+
+# %%
+from labkit.network import training_macs, zoo
+
+lenet = zoo.get("lenet5")
+print(f"{lenet.parameters:,} parameters")
+print(f"{lenet.macs:,} multiply-accumulates for one digit, forward")
+print(f"{training_macs(lenet):,} for training on one digit (three times as many: notebook 01 says why)")
+
+# %% [markdown]
+# One **training step** takes a batch of digits, computes how wrong the network is, and changes every parameter a little.
+# With 32 digits that is about 40 million multiply-accumulates. A processor core does tens of billions of them in a
+# second when it multiplies large matrices.
+#
+# How long will one step take on this machine, on one core? Commit to a number: do not work it out to the end, guess.
+
+# %%
+from labkit.course import check, exercise, hint, ledger, predict, quiz, reveal, solution
+
+predict(
+    "first-step",
+    question="How long does one training step of LeNet-5 on 32 digits take on one core of this machine?",
+    unit="ms",
+)
+
+# %% [markdown]
+# You can also type the answer: `predict("first-step", 5)`, or pass with `predict("first-step", skip=True)`.
+#
+# Now the **model**. The simplest one that could work: the number of multiply-accumulates, divided by how many of them
+# this core does per second on large matrices (measured, in the next cell).
+
+# %%
+from labkit.engine.measure import macs_per_s
+
+rate = macs_per_s(threads=1)
+modelled_s = training_macs(lenet) * 32 / rate
+print(f"this core: {rate / 1e9:.1f} billion MAC per second (measured here)")
+print(f"one step:  {modelled_s * 1e3:.2f} ms (modelled)")
+
+# %% [markdown]
+# And the **measurement**: the real network on real digits, the median of twenty steps.
+
+# %%
+from labkit.data import load
+from labkit.engine import Model
+from labkit.engine.measure import step_seconds
+
+digits = load("digits", shape=lenet.input_shape)
+x, labels = digits.train.take(range(32))
+model = Model(lenet, batch=32, threads=1)
+seconds = step_seconds(model, x, labels)
+reveal("first-step", measured=seconds["step"] * 1e3, modelled=modelled_s * 1e3, unit="ms")
+
+# %% [markdown]
+# The model is too optimistic, nearly always by a factor of several. It knows about multiplications and about nothing
+# else: not about moving images into the shape that a matrix product needs, not about the hyperbolic tangents, not about
+# the few microseconds that every call costs. LeNet-5 is so small that these decide. For a large network the same model
+# will be much closer; you will meet both cases again when the work is divided.
+#
+# ## A first live view
+#
+# Each layer of a network has two sizes: the bytes of its **weights**, which do not depend on the batch, and the bytes of
+# its **activations** (its output), which grow with it. Move the batch slider, with the mouse or with the arrow keys, and
+# watch which bars move. Every view has a line of text and a table below it that say the same in words.
+
+# %%
+from labkit.widgets import network_anatomy
+
+network_anatomy(lenet, batch=32)
+
+# %% [markdown]
+# At which batch sizes does the third convolution (`conv3`) hold more weights than activations? You will need exactly
+# this comparison in notebook 02, because it decides how a network should be divided.
+#
+# ## A first check
+#
+# Some cells are yours to write. A check calls your function with inputs that you have not seen and answers in four
+# parts: what was expected, what came, what you probably thought, and what to try next.
+
+# %%
+exercise("weight-bytes")
+
+# %% nbgrader={"schema_version": 3, "grade_id": "weight-bytes", "solution": true, "grade": false, "locked": false, "task": false}
+def weight_bytes(K, C, R, S):
+    """Bytes of the float32 weights and biases of a convolution: K filters of R x S over C channels."""
+    ### BEGIN SOLUTION
+    return 4 * (K * C * R * S + K)
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "grade_id": "weight-bytes-check", "solution": false, "grade": true, "locked": true, "task": false, "points": 1}
+check("weight-bytes", weight_bytes)
+
+# %% [markdown]
+# Before you have written anything the check says *not attempted*, and nothing is counted against you. Write a wrong
+# answer on purpose (leave out the factor 4, say) and read what it answers.
+
+# %%
+hint("weight-bytes")
+
+# %% [markdown]
+# `solution("weight-bytes")` shows one way to write it, after you have tried.
+#
+# ## Your ledger
+#
+# All your predictions are kept across notebooks, with what came of them. An honest ledger has misses in it.
+
+# %%
+ledger()
+
+# %% [markdown]
+# ## The map
+#
+# | notebook | idea | time |
+# |---|---|---|
+# | 00 · Start here | predict, model, measure | 20 min |
+# | [01 · The mathematics of training](01_training_math.ipynb) | what a training step computes, in three phases | 90 min |
+# | [02 · The anatomy of networks](02_anatomy_of_networks.ipynb) | where the weights are and where the work is | 60 min |
+#
+# ## Takeaways
+#
+# - A prediction counts only if it was made before the result was seen.
+# - A model that knows only about multiplications is a lower bound on the time; the factor to the measurement is what the
+#   model does not know.
+# - Weights do not grow with the batch, activations do.
+#
+# ## Self-quiz
+#
+# Five questions; answer with the form, or by typing, for example, `quiz("00", 1, "b")`.
+
+# %%
+quiz("00")
+
+# %% [markdown]
+# ## Claims
+#
+# | claim | where | found here |
+# |---|---|---|
+# | LeNet-5 with a dense third layer has 61,706 parameters | its architecture in eserol-2019, table 2.1 | computed above: 61,706 |
+# | training costs about three times the computations of inference | krishna-gupta-nayak, section II | taken on trust here; measured in notebook 01 |
