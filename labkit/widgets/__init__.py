@@ -4,7 +4,8 @@ The only room that imports ipywidgets, anywidget or plotly. A view is shown by w
 `view.state_string()` gives its settings as a line that rebuilds it with `from_state=`.
 """
 
-from labkit.widgets.network_anatomy import NetworkAnatomy, network_anatomy
+from labkit.widgets.anatomy import NetworkAnatomy, network_anatomy
 from labkit.widgets.static_page import static_page
+from labkit.widgets.training import TrainingView, training_view
 
-__all__ = ["NetworkAnatomy", "network_anatomy", "static_page"]
+__all__ = ["NetworkAnatomy", "TrainingView", "network_anatomy", "static_page", "training_view"]

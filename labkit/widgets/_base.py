@@ -21,8 +21,12 @@ def static_text(name: str) -> str:
 
 
 def esm(*names: str) -> str:
-    """One JavaScript module: the shared helpers, then the named files of static/, in that order."""
-    return "\n".join(static_text(name) for name in ("shared.js", *names))
+    """One JavaScript module: the shared helpers, then the named files of static/, in that order.
+
+    Indentation and the lines that hold only a comment stay behind: every saved view carries a copy of the rest.
+    """
+    lines = (line.strip() for name in ("shared.js", *names) for line in static_text(name).splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 def css() -> str:

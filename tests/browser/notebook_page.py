@@ -12,10 +12,10 @@ from playwright.sync_api import TimeoutError
 CONTROLS = ":is(button, input, select, [role=slider])"
 NAMED_ROLES = ("button", "slider", "spinbutton", "combobox", "checkbox", "textbox", "radio")
 
-READY = """() => {
+READY = """(name) => {
   const panel = window.jupyterapp?.shell.currentWidget;
   const session = panel?.sessionContext, kernel = session?.session?.kernel;
-  return Boolean(panel?.context?.isReady && session?.isReady && kernel
+  return Boolean(panel?.context?.isReady && panel.context.path === name && session?.isReady && kernel
     && kernel.status === "idle" && kernel.connectionStatus === "connected"
     && window.jupyterapp.restored && window.jupyterapp.commands.isEnabled("notebook:run-all-cells"));
 }"""
@@ -61,7 +61,7 @@ def open_notebook(chromium: Chromium, server: LabServer, name: str, limit_s: flo
         problems = listen(page)
         try:
             page.goto(server.address(name))
-            page.wait_for_function(READY, timeout=90_000)
+            page.wait_for_function(READY, arg=name, timeout=90_000)
             yield page, problems
         finally:
             page.context.close()
@@ -73,7 +73,6 @@ def run_all(page, limit_s: float = 150) -> list[str]:
     """Run every cell and return the errors that the notebook's model holds, one line each."""
     page.evaluate(RUN)
     page.wait_for_function("() => window.labkitRan", timeout=limit_s * 1000)
-    page.wait_for_function(READY, timeout=limit_s * 1000)
     with suppress(TimeoutError):  # the number of a cell's run may arrive after the command has ended
         page.wait_for_function(f"() => ({UNRUN})() === 0 || ({ERRORS})().length", timeout=10_000)
     errors, left = page.evaluate(ERRORS), page.evaluate(UNRUN)

@@ -10,7 +10,7 @@ import pytest
 
 import labkit.widgets as widgets
 from labkit.errors import LabError
-from labkit.widgets._base import ESM_LIMIT_BYTES, css, decode, encode, esm, one_of, static_text, within
+from labkit.widgets._base import ESM_LIMIT_BYTES, css, decode, encode, esm, one_of, within
 from labkit.widgets.static_page import static_page
 
 MODULES = sorted(one.name for one in (files("labkit.widgets") / "static").iterdir() if one.name.endswith(".js"))
@@ -36,7 +36,7 @@ def test_module_is_small_and_asks_for_nothing(kind):
 def test_every_script_of_the_folder_is_used():
     assert {"shared.js", "page.js"} <= set(MODULES)
     sent = "\n".join(str(kind._esm) for kind in classes())
-    unused = [name for name in MODULES if name != "page.js" and static_text(name) not in sent]
+    unused = [name for name in MODULES if name != "page.js" and esm(name).removeprefix(esm() + "\n") not in sent]
     assert unused == []
 
 
@@ -87,7 +87,7 @@ def test_static_page_holds_everything():
 
 
 def test_numbers_are_written_alike_everywhere(run_js):
-    module = esm("network_anatomy.js").replace("export {", "export { short, ticks, sig,")
+    module = esm("choice.js", "anatomy.js").replace("export {", "export { short, ticks, sig,")
     got = run_js(module, "(m) => [m.short(0,'B'), m.short(999,'B'), m.short(61706,'B'), m.short(1.5e9,'B')]")
     assert [one.replace("\u00a0", " ") for one in got] == ["0 B", "999 B", "61.7 kB", "1.5 GB"]
     assert run_js(module, "(m) => m.ticks(0, 10, 5)") == [0, 2, 4, 6, 8, 10]

@@ -3,7 +3,6 @@
 // Okabe and Ito's colours, in an order that keeps neighbours apart; [on a light page, on a dark page].
 const COLOURS = [["#0072B2", "#56B4E9"], ["#D55E00", "#E69F00"], ["#009E73", "#009E73"], ["#CC79A7", "#CC79A7"],
   ["#E69F00", "#F0E442"], ["#56B4E9", "#D55E00"]];
-const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3]];
 const DARK = "(prefers-color-scheme: dark)";
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -22,32 +21,22 @@ function el(tag, attributes = {}, ...children) {
 
 // The frame of a widget. keys: {p: action}; they act while the focus is inside, but not while text is typed.
 function frame(host, kind, title, keys = {}) {
-  const root = el("div", { class: `labkit-widget labkit-${kind}`, role: "group", "aria-label": title },
-    el("h3", {}, title));
+  const root = el("div", { class: `labkit-widget labkit-${kind}`, role: "group", "aria-label": title }, el("h3", {}, title));
   root.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    event.stopPropagation(); // else JupyterLab takes arrows and letters for its own commands (d d deletes the cell)
-    const action = keys[event.key];
-    if (!action) return;
-    if (event.target.matches("select, input[type=number]")) return;
+    // Else JupyterLab takes arrows and letters for its own commands (d d deletes the cell).
+    event.stopPropagation();
+    if (!keys[event.key] || event.target.matches("select, input[type=number]")) return;
     event.preventDefault();
-    action();
+    keys[event.key]();
   });
   host.append(root);
   return root;
 }
 
-function button(text, action, { key, name, ...rest } = {}) {
-  return el("button", { type: "button", onclick: action, "aria-label": name ?? text, "aria-keyshortcuts": key,
-    title: key ? `${name ?? text} (key ${key})` : name ?? text, ...rest }, text);
-}
-
-function choice(label, options, value, changed) {
-  const select = el("select", { "aria-label": label, onchange: () => changed(select.value) },
-    ...options.map(([id, text]) => el("option", { value: id }, text ?? id)));
-  select.value = value;
-  const node = el("label", { class: "labkit-field" }, label, select);
-  return { node, set: (next) => { select.value = next; } };
+function button(text, run, { key, name = text } = {}) {
+  return el("button", { type: "button", onclick: run, "aria-label": name, "aria-keyshortcuts": key,
+    title: key ? `${name} (key ${key})` : name }, text);
 }
 
 function toggle(label, value, changed) {
@@ -56,57 +45,47 @@ function toggle(label, value, changed) {
   return { node: el("label", { class: "labkit-field" }, box, label), set: (next) => { box.checked = next; } };
 }
 
-// A slider with a number field beside it. `log`: the slider moves over powers, the field shows the value itself.
+// A slider with a number field beside it. `log`: the slider walks through a list of round values, each a bit larger.
 function slider(label, { min, max, step = 1, log = false }, value, changed) {
-  const there = log ? Math.log10 : (x) => x;
-  const tidy = (x) => log && step < 1 ? Number(x.toPrecision(3)) : Number((Math.round(x / step) * step).toFixed(6));
-  const back = (x) => clamp(tidy(log ? 10 ** x : x), min, max);
-  const range = el("input", { type: "range", "aria-label": label, min: there(min), max: there(max),
-    step: log ? 0.01 : step, oninput: () => take(Number(range.value)) });
-  const field = el("input", { type: "number", "aria-label": `${label}, number`, min, max,
-    step: log && step < 1 ? "any" : step, onchange: () => take(there(Number(field.value) || (log ? value : 0))) });
+  const round = (x) => (log && step < 1 ? Number(x.toPrecision(2)) : Number((Math.round(x / step) * step).toFixed(6)));
+  const list = log && [...new Set(Array.from({ length: 81 }, (_, k) => round(min * (max / min) ** (k / 80))))];
+  const range = el("input", { type: "range", "aria-label": label, min: log ? 0 : min, max: log ? list.length - 1 : max,
+    step: log ? 1 : step, oninput: () => take(log ? list[range.value] : Number(range.value)) });
+  const field = el("input", { type: "number", "aria-label": `${label}, number`, min, max, step: step < 1 ? "any" : step,
+    onchange: () => take(field.value === "" ? value : step < 1 ? Number(field.value) : Math.round(field.value)) });
   const set = (next) => {
     value = next;
-    range.value = there(next);
-    range.setAttribute("aria-valuetext", String(next));
-    field.value = String(next);
+    range.value = log ? list.filter((one) => one < next).length : next;
+    range.setAttribute("aria-valuetext", field.value = String(next));
   };
-  const take = (position) => { set(back(position)); changed(value); };
-  range.addEventListener("keydown", (event) => { // on a log slider a key must change the number, however small
-    const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
-    if (!way || !log) return;
-    event.preventDefault();
-    const moved = back(there(value) + 0.05 * way);
-    set(moved === value ? clamp(tidy(value + way * step), min, max) : moved);
-    changed(value);
-  });
+  const take = (next) => { set(clamp(next, min, max)); changed(value); };
+  const limit = (high) => { max = range.max = field.max = high; };
   set(value);
-  return { node: el("span", { class: "labkit-field" }, el("span", { "aria-hidden": "true" }, label), range, field), set };
+  return { node: el("span", { class: "labkit-field" }, el("span", { "aria-hidden": "true" }, label), range, field), set, limit };
 }
 
-// One line of text that screen readers speak when it changes, at most once a second.
-function statusLine() {
+// One line of text that screen readers speak when it changes, at most once every `pause` milliseconds.
+function statusLine(pause = 200) {
   const node = el("div", { class: "labkit-status", role: "status", "aria-live": "polite" });
   let timer = 0, text = "", last = 0;
   const show = () => { timer = 0; last = Date.now(); if (node.textContent !== text) node.textContent = text; };
-  return { node, set: (next) => { text = next; timer ||= setTimeout(show, Math.max(0, last + 200 - Date.now())); } };
+  return { node, set: (next) => { text = next; timer ||= setTimeout(show, Math.max(0, last + pause - Date.now())); } };
 }
 
 // A table in <details>: filled only while it is open, so that a hidden table costs nothing.
 function dataTable(summary, head, rows) {
   const body = el("tbody");
   const fill = () => details.open && body.replaceChildren(...rows().map(({ mark, cells }) =>
-    el("tr", mark ? { class: "labkit-mark" } : {}, ...cells.map((cell, i) => el(i ? "td" : "th", i ? {} : { scope: "row" }, cell)))));
-  const table = el("table", { "aria-label": summary },
-    el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col" }, text)))), body);
+    el("tr", { class: mark && "labkit-mark" }, ...cells.map((cell, i) => el(i ? "td" : "th", { scope: i ? null : "row" }, cell)))));
+  const table = el("table", {}, el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col" }, text)))), body);
   const details = el("details", { ontoggle: fill }, el("summary", {}, summary),
     el("div", { class: "labkit-scroll", tabindex: 0, role: "region", "aria-label": summary }, table));
   return { node: details, fill };
 }
 
 // A canvas that follows width, theme and pixel density; draw(ctx, width, height, theme) runs once per animation frame.
-function plot(caption, height, draw, attributes = {}) {
-  const canvas = el("canvas", { role: "img", "aria-label": caption, ...attributes });
+function plot(caption, height, draw) {
+  const canvas = el("canvas", { role: "img", "aria-label": caption });
   const node = el("div", { class: "labkit-plot" }, canvas);
   let pending = 0;
   const paint = () => {
@@ -124,7 +103,12 @@ function plot(caption, height, draw, attributes = {}) {
   const redraw = () => { pending ||= requestAnimationFrame(paint); };
   const size = new ResizeObserver(redraw);
   size.observe(node);
-  return { node, canvas, redraw, name: (text) => canvas.setAttribute("aria-label", text), close: () => size.disconnect() };
+  // JupyterLab or the system may change between light and dark.
+  const skin = new MutationObserver(redraw), dark = matchMedia(DARK);
+  skin.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
+  dark.addEventListener("change", redraw);
+  const close = () => { size.disconnect(); skin.disconnect(); dark.removeEventListener("change", redraw); };
+  return { node, canvas, redraw, close, name: (text) => { canvas.ariaLabel = `${caption}. ${text}`; } };
 }
 
 // Colours and font as the page has them now; also tells the frame whether the page is dark.
@@ -134,16 +118,8 @@ function theme(node) {
   const dark = style.getPropertyValue("--jp-ui-font-color1") ? r + g + b > 384 : matchMedia(DARK).matches;
   root.toggleAttribute("data-dark", dark);
   const font = (size, weight = "") => `${weight} ${size}px ${style.fontFamily}`;
-  return { dark, font, fg: style.color, bg: style.backgroundColor, soft: dark ? "#9a9a9a" : "#666",
+  return { dark, font, fg: style.color, soft: dark ? "#9a9a9a" : "#666",
     grid: dark ? "#3c3c3c" : "#e0e0e0", colours: COLOURS.map((pair) => pair[dark ? 1 : 0]) };
-}
-
-// Calls back when JupyterLab or the system changes between light and dark.
-function onTheme(callback) {
-  const watch = new MutationObserver(callback), dark = matchMedia(DARK);
-  watch.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name", "data-jp-theme-light"] });
-  dark.addEventListener("change", callback);
-  return () => { watch.disconnect(); dark.removeEventListener("change", callback); };
 }
 
 // The settings of a view live in one trait, `state`, so that Python can write them into a string.
@@ -156,11 +132,13 @@ function settings(model, changed) {
   };
 }
 
+// The float32 values of a binary trait; copied, because a message need not start at a multiple of four bytes.
+const floats = (view) => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+
 const UNITS = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]];
 function short(value, unit = "") {
   const [scale, prefix] = UNITS.find(([size]) => Math.abs(value) >= size) ?? UNITS[4];
-  const digits = value / scale;
-  return `${Number(digits.toPrecision(3))}\u00a0${prefix}${unit}`.trim();
+  return `${Number((value / scale).toPrecision(3))}\u00a0${prefix}${unit}`.trim();
 }
 const grouped = (value) => value.toLocaleString("en-GB");
 const sig = (value, digits = 4) => !Number.isFinite(value) ? String(value)

@@ -118,7 +118,7 @@ function render({ model, el: host }) {
     shown = every ? all : all.filter((row) => row.weights > 0);
   };
   compute();
-  const picture = plot("Bars per layer", () => TOP + shown.length * ROW + 6,
+  const picture = plot("Bars of weight bytes, activation bytes and MAC per layer", () => TOP + shown.length * ROW + 6,
     (ctx, width, height, look) => draw(ctx, width, height, look, shown, state.get()));
   picture.canvas.addEventListener("click", (event) => {
     const row = shown[Math.floor((event.offsetY - TOP) / ROW)];
@@ -154,13 +154,12 @@ function render({ model, el: host }) {
     every.set(now.all_layers);
     const text = sentence(all, shown, now);
     status.set(text);
-    picture.name(`Bars of weight bytes, activation bytes and MAC per layer. ${text}`);
+    picture.name(text);
     picture.redraw();
     table.fill();
   }
-  const untheme = onTheme(picture.redraw);
   refresh();
-  return () => { state.close(); picture.close(); untheme(); };
+  return () => { state.close(); picture.close(); };
 }
 
 export { sizes, scaleOf, sentence };
