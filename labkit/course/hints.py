@@ -74,6 +74,6 @@ def solution(id: str, *, anyway: bool = False) -> Solution:
 
 def _not_yet(exercise: Exercise) -> str:
     return (
-        f"Try it first: the solution shows after one check of your own attempt. hint({exercise.id!r}) helps; "
-        f"solution({exercise.id!r}, anyway=True) shows it now."
+        f"Try it first: the solution shows after one check of your own attempt. `hint({exercise.id!r})` "
+        f"helps; `solution({exercise.id!r}, anyway=True)` shows it now."
     )

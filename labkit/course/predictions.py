@@ -145,9 +145,8 @@ class LedgerTable:
 
 
 def _row(entry: Prediction) -> tuple[str, ...]:
-    results = [
-        spell(entry.results[key], entry.result_unit) if key in entry.results else "" for key in LedgerTable.HEAD[2:5]
-    ]
+    shown = entry.results if entry.revealed_at else {}  # what a reveal keeps folded stays hidden here
+    results = [spell(shown[key], entry.result_unit) if key in shown else "" for key in LedgerTable.HEAD[2:5]]
     latest = (entry.commits or entry.after)[-1:]
     return (entry.question or entry.id, spelled(latest[0]) if latest else "", *results, entry.state)
 

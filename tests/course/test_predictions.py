@@ -94,6 +94,7 @@ def test_a_reveal_without_an_answer_stays_folded_and_fixes_nothing():
     shown = reveal("time", measured=40)
     assert "40" not in repr(shown)
     assert "<details" in shown._repr_html_()
+    assert "40" not in repr(ledger())
     predict("time", 20)
     opened = reveal("time", measured=40)
     assert "a factor of 2 below" in repr(opened)
