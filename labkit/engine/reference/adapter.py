@@ -103,23 +103,23 @@ class NormOps(Ops):
     def fp(self, weights, state, draw):
         x = self.xs[0]
         if self.training:
-            self.more = norm.statistics(x)
+            self.more = self.module.statistics(x)
             self._follow(state, *self.more)
         else:
             self.more = state["mean"].copy(), state["variance"].copy()
-        return norm.forward(self.layer, x, weights["weight"], weights["bias"], *self.more)
+        return self.module.forward(self.layer, x, weights["weight"], weights["bias"], *self.more)
 
     def _follow(self, state, mean, variance):
-        state["mean"][...] = norm.running(self.layer, state["mean"], mean)
-        unbiased = norm.unbiased(variance, self.xs[0])
+        state["mean"][...] = self.module.running(self.layer, state["mean"], mean)
+        unbiased = self.module.unbiased(variance, self.xs[0])
         if unbiased is not None:
-            state["variance"][...] = norm.running(self.layer, state["variance"], unbiased)
+            state["variance"][...] = self.module.running(self.layer, state["variance"], unbiased)
 
     def bp(self, dy, weights):
-        return (norm.backward_data(self.layer, self.xs[0], dy, weights["weight"], *self.more, self.training),)
+        return (self.module.backward_data(self.layer, self.xs[0], dy, weights["weight"], *self.more, self.training),)
 
     def ku(self, dy):
-        return norm.backward_weights(self.layer, self.xs[0], dy, *self.more)
+        return self.module.backward_weights(self.layer, self.xs[0], dy, *self.more)
 
 
 class FromInput(Ops):
@@ -150,20 +150,20 @@ class DropoutOps(Ops):
         self.more = ()
         if self.training:
             self.more = (dropout_mask(draw, len(x), x.shape[1:], self.layer.rate, x.dtype),)
-        return dropout.forward(self.layer, x, *self.more)
+        return self.module.forward(self.layer, x, *self.more)
 
     def bp(self, dy, weights):
-        return (dropout.backward_data(self.layer, dy, *self.more),)
+        return (self.module.backward_data(self.layer, dy, *self.more),)
 
 
 class Moving(Ops):
     """Flatten, Add, Concat, PadShortcut: only the shapes of the inputs matter to BP."""
 
     def fp(self, weights, state, draw):
-        return shape.forward(self.layer, *self.xs)
+        return self.module.forward(self.layer, *self.xs)
 
     def bp(self, dy, weights):
-        return shape.backward_data(self.layer, dy, *(x.shape for x in self.xs))
+        return self.module.backward_data(self.layer, dy, *(x.shape for x in self.xs))
 
 
 KINDS = {
