@@ -4,6 +4,8 @@ Each class below says which arrays a kind of layer keeps, and passes them to the
 computes, and no array that came in is ever written to, although the contract lets some layers work in place.
 """
 
+from math import prod
+
 import numpy as np
 
 from labkit.engine.chance import dropout_mask
@@ -38,19 +40,14 @@ Arrays = dict[str, np.ndarray]
 class Ops:
     """One layer between its FP and its KU. Subclasses give `fp`, `bp` and, if the layer has weights, `ku`.
 
-    xs: the inputs of the last FP; y: its output; more: other arrays that BP or KU needs.
+    xs: the inputs of the last FP; y: its output; more: other arrays that BP or KU needs. workspace_bytes: of what it
+    holds after FP of a full batch, see `values_held`.
     """
 
-    def __init__(self, layer: Layer, module):
-        self.layer, self.module = layer, module
+    def __init__(self, layer: Layer, module, workspace_bytes: int):
+        self.layer, self.module, self.workspace_bytes = layer, module, workspace_bytes
         self.xs, self.y, self.more = (), None, ()
         self.training = False
-
-    @property
-    def workspace_bytes(self) -> int:
-        """Bytes that this layer has added to what is held: its last output, if it is an array of its own, and more."""
-        own = () if self.y is None or any(np.may_share_memory(x, self.y) for x in self.xs) else (self.y,)
-        return sum(array.nbytes for array in (*own, *self.more))
 
     def forward(
         self, xs: tuple[np.ndarray, ...], weights: Arrays, state: Arrays, training: bool, draw: Draw
@@ -188,11 +185,27 @@ KINDS = {
 
 
 def prepare(layer: Layer, input_shapes: tuple[Shape, ...], batch: int, dtype: np.dtype) -> LayerOps:
-    """`layer` for batches of any size and arrays of any float type: nothing is allocated before the first FP.
+    """`layer` ready for FP; nothing is allocated before. `batch` and `dtype` only say how much it will be.
 
     Raises LabError for a kind of layer that this backend does not know.
     """
     if type(layer) not in KINDS:
         raise LabError(f"the reference has no layer {layer.kind!r}", "use a layer of labkit.network")
     kind, module = KINDS[type(layer)]
-    return kind(layer, module)
+    return kind(layer, module, values_held(layer, input_shapes, batch) * np.dtype(dtype).itemsize)
+
+
+def values_held(layer: Layer, input_shapes: tuple[Shape, ...], batch: int) -> int:
+    """Values that a layer adds to what is held after FP of `batch` samples in training: its output, where that is an
+    array of its own, Dropout's mask, and BatchNorm's mean and variance. Inputs are held by the layers they come from.
+    """
+    out = batch * prod(layer.output_shape(*input_shapes))
+    match layer:
+        case Flatten():
+            return 0
+        case Dropout():
+            return 2 * out
+        case BatchNorm():
+            return out + 2 * input_shapes[0][0]
+        case _:
+            return out
