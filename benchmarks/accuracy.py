@@ -10,6 +10,7 @@ missed.
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -142,6 +143,7 @@ def record(name: str, entry: dict) -> None:
         "origin": recorded_on(machine),
         "machine": asdict(machine),
         "versions": {package: version(package) for package in PACKAGES},
+        "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "date": datetime.now(UTC).date().isoformat(),
     }
     results[name] = entry | about

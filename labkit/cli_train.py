@@ -44,9 +44,10 @@ def train(
     from labkit.engine.train import train as steps_of
 
     settings = _settings(epochs, batch, optimizer, lr, seed, checkpoint, resume)
-    tally = Tally(_done_before(checkpoint) if resume else {})
+    before = _done_before(checkpoint) if resume else {}
     model, dataset = _prepare(network, data, root, backend, threads, settings)
     events = steps_of(model, dataset, settings, resume=checkpoint if resume else None)
+    tally = Tally(before)
     if not _follow(events, tally, model.network.name):
         return _interrupted(tally, checkpoint)
     result = _result(model, dataset, settings, tally)
@@ -160,7 +161,7 @@ def _interrupted(tally: Tally, checkpoint: str | None) -> int:
 
 def _epoch_line(event) -> str:
     return (
-        f"epoch {event.epoch + 1}: loss {event.train_loss:.4f}, accuracy {event.train_accuracy:.1%} in training, "
+        f"epoch {event.epoch + 1}: loss {event.train_loss:.4g}, accuracy {event.train_accuracy:.1%} in training, "
         f"{event.test_accuracy:.1%} on held-out samples; {event.elapsed_s:.1f} s"
     )
 
@@ -187,8 +188,9 @@ def _result(model, dataset, settings, tally: Tally) -> dict:
 
 def _sentence(result: dict, held_out: int) -> str:
     phases = ", ".join(f"{name.upper()} {seconds:.2f}" for name, seconds in result["seconds_per_phase"].items())
+    epochs = "1 epoch" if result["epochs"] == 1 else f"{result['epochs']} epochs"
     return (
         f"{result['network']} on {result['data']}: test accuracy {result['test_accuracy']:.2%} ({held_out:,} held-out "
-        f"samples) after {result['epochs']} epochs, {result['steps']} steps of {result['batch']}, "
+        f"samples) after {epochs}, {result['steps']} steps of {result['batch']}, "
         f"in {result['seconds']:.2f} s ({phases}); {result['origin']}"
     )

@@ -8,6 +8,7 @@ import pytest
 from labkit.data import load
 from labkit.engine import checkpoint
 from labkit.engine.augment import Flip, Noise, Rotate, Shift
+from labkit.engine.background import BackgroundRun
 from labkit.engine.model import Model
 from labkit.engine.optimizers import SGD, Adadelta, Adagrad, Adam, Momentum
 from labkit.engine.regularize import EarlyStopping
@@ -65,6 +66,23 @@ def test_resume_is_bit_exact(tmp_path, backend, optimizer):
                 theirs.accuracy,
             )
             assert (mine.train_loss, mine.test_accuracy) == (theirs.train_loss, theirs.test_accuracy)
+
+
+def test_a_run_stopped_in_the_background_goes_on(tmp_path):
+    straight = model()
+    list(train(straight, DATA, BASE))
+    kept = replace(BASE, checkpoint_folder=tmp_path)
+    run = BackgroundRun(train(model(), DATA, kept), paused=True)
+    for _ in range(4):
+        run.step()
+    run.wait(60, until=lambda: run.count == 4)
+    run.stop()
+    assert run.wait(60) == "stopped"
+    assert checkpoint.read(tmp_path)["progress"]["step"] == 4
+    resumed = model()
+    after = BackgroundRun(train(resumed, DATA, kept, resume=tmp_path))
+    assert after.wait(60) == "finished" and after.events[0].step == 4
+    assert bits(resumed) == bits(straight)
 
 
 def test_resume_keeps_what_early_stopping_knows(tmp_path):

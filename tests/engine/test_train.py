@@ -103,14 +103,16 @@ def test_loss_of_small_zoo_networks_falls(name):
     assert ends[-1] < 0.5 * ends[0]
 
 
-@pytest.mark.parametrize(("name", "lr"), [("resnet18_32", 0.02), ("resnet18_star", 0.002)])
-def test_residual_networks_learn_a_handful_by_heart(name, lr):
-    """With BatchNorm and without: eight steps on the same eight digits."""
+@pytest.mark.parametrize(
+    ("name", "lr", "left"), [("resnet18_32", 0.02, 0.3), ("resnet18_star", 0.002, 0.3), ("alexnet_star", 0.01, 0.7)]
+)
+def test_deep_networks_learn_a_handful_by_heart(name, lr, left):
+    """Residual with BatchNorm and without, and with dropout: eight steps on the same eight digits."""
     network = zoo.get(name)
     data = load("digits", shape=network.input_shape, samples=10)
     model = Model(network, batch=8, threads=1)
     events = list(train(model, data, Training(epochs=8, batch=8, optimizer=Momentum(lr), evaluate_every_epoch=False)))
-    assert events[0].loss < 4 and events[-1].loss < 0.3 * events[0].loss
+    assert events[0].loss < 4 and events[-1].loss < left * events[0].loss
 
 
 def test_early_stopping_restores_the_best_epoch():
