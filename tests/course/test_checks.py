@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -79,15 +80,37 @@ def test_a_missing_return_is_named():
     assert "is a return missing?" in check("conv-output-size", lambda *sizes: None).came
 
 
-def test_an_endless_loop_ends():
-    def endless(*sizes):
-        while True:
-            with contextlib.suppress(Exception):
-                time.sleep(0.001)
+def suppresses(*sizes):
+    while True:
+        with contextlib.suppress(Exception):
+            time.sleep(0.001)
 
+
+def swallows_everything(*sizes):
+    while True:
+        try:
+            time.sleep(0.001)
+        except:  # noqa: E722, learners write this
+            continue
+
+
+def swallows_from_inside(*sizes):
+    n = 0
+    while True:
+        try:
+            while True:
+                n += 1
+        except BaseException:
+            n = 0
+
+
+@pytest.mark.parametrize("endless", [suppresses, swallows_everything, swallows_from_inside])
+def test_an_endless_loop_ends(endless):
+    tracer = sys.gettrace()
     verdict = check("conv-output-size", endless, timeout_s=0.2)
     assert verdict.status == RAISED
     assert "no result within 0.2 s" in verdict.came
+    assert sys.gettrace() is tracer
 
 
 def test_an_endless_loop_ends_in_another_thread_too():

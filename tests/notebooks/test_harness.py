@@ -41,3 +41,11 @@ def test_each_run_has_a_kernel_and_a_ledger_of_its_own(run_headless):
     code = "from labkit.course import ledger, predict\npredict('a', 1, question='q', unit='s')\nprint(ledger())"
     executed, _, _ = run_headless(notebook(code))
     assert executed.cells[0].outputs[0]["text"].splitlines()[1:] == ["q | 1 s |  |  |  | predicted"]
+
+
+def test_an_endless_loop_in_a_cell_does_not_hang_the_kernel(run_headless):
+    endless = "def endless(*sizes):\n    while True:\n        pass"
+    call = "from labkit.course import check\nprint(check('conv-output-size', endless, timeout_s=0.5).came)"
+    executed, checks, _ = run_headless(notebook(endless, call, "print('alive')"))
+    assert [cell.outputs[0]["text"] for cell in executed.cells[1:]] == ["no result within 0.5 s\n", "alive\n"]
+    assert [check["status"] for check in checks] == ["raised"]
