@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from psutil import pid_exists
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -32,6 +33,7 @@ def write(path: str | Path, arrays: dict[str, np.ndarray], document: dict) -> Pa
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         save_file(arrays, part, {KEY: json.dumps({"format": FORMAT} | document)})
         _to_disk(part)
         os.replace(part, path)
@@ -146,6 +148,14 @@ def _check(path: Path, file, name: str, target: np.ndarray) -> None:
             f"not {target.dtype.name} and {target.shape}",
             "use a checkpoint of this network and float type",
         )
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes that died while writing this checkpoint have left behind."""
+    for part in path.parent.glob(f".{path.name}.*.part"):
+        number = part.suffixes[-2][1:]
+        if number.isdigit() and not pid_exists(int(number)):
+            part.unlink(missing_ok=True)
 
 
 def _to_disk(path: Path) -> None:

@@ -97,6 +97,23 @@ def test_ctrl_c_ends_after_the_step_and_says_how_to_go_on(tmp_path, kept):
         assert f"after step {step};" in last and os.listdir(folder) == [FILE]
 
 
+def test_a_killed_run_goes_on_from_its_last_epoch(labkit, tmp_path):
+    words = [*QUICK, "--epochs", "30", "--checkpoint", str(tmp_path)]
+    process = subprocess.Popen([sys.executable, "-m", "labkit.cli", *words], stderr=subprocess.PIPE, text=True)
+    watchdog = threading.Timer(100, process.kill)
+    watchdog.start()
+    try:
+        assert process.stderr.readline().startswith("epoch 1")
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate(timeout=60)
+    done = read(tmp_path)["progress"]["epoch"]
+    resumed = labkit(*words, "--resume", "--json")
+    assert done >= 1 and json.loads(resumed.out)["epochs"] == 30
+    assert json.loads(resumed.out)["train_loss"] == json.loads(labkit(*words[:-2], "--json").out)["train_loss"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

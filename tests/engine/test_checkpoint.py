@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -61,6 +63,15 @@ def test_an_interrupted_write_leaves_the_last_good_one(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         checkpoint.write(tmp_path, {"a": np.ones(9)}, {"step": 2})
     assert path.read_bytes() == good and os.listdir(tmp_path) == [path.name]
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait(60)
+    (tmp_path / f".{checkpoint.FILE}.{dead.pid}.part").write_bytes(b"half")
+    (tmp_path / f".{checkpoint.FILE}.{os.getppid()}.part").write_bytes(b"somebody else's")
+    checkpoint.write(tmp_path, ARRAYS, {})
+    assert sorted(os.listdir(tmp_path)) == [f".{checkpoint.FILE}.{os.getppid()}.part", checkpoint.FILE]
 
 
 def test_a_file_where_the_folder_should_be(tmp_path):

@@ -85,6 +85,14 @@ def test_the_same_seed_gives_the_same_run_and_another_does_not():
     assert losses(1) != losses(2)
 
 
+@pytest.mark.parametrize(("batch", "lr", "steps"), [(1, 0.01, 80), (16, 0.1, 5), (80, 0.5, 1)], ids=str)
+def test_stochastic_mini_batch_and_batch_descent(batch, lr, steps):
+    data = load("digits", samples=100)
+    events = list(train(small(batch=batch), data, Training(epochs=6, batch=batch, optimizer=SGD(lr))))
+    ends = [e.train_loss for e in events if e.epoch_end]
+    assert len(events) == 6 * steps and ends[-1] < 0.7 * ends[0]
+
+
 @pytest.mark.parametrize("loss", ["categorical_crossentropy", "mse"])
 def test_every_loss_trains(loss):
     training = Training(epochs=5, batch=32, optimizer=Adam(0.003), loss=loss)
