@@ -5,7 +5,16 @@ The only room that imports ipywidgets, anywidget or plotly. A view is shown by w
 """
 
 from labkit.widgets.anatomy import NetworkAnatomy, network_anatomy
+from labkit.widgets.convolution import ConvolutionWalk, convolution_walk
 from labkit.widgets.static_page import static_page
 from labkit.widgets.training import TrainingView, training_view
 
-__all__ = ["NetworkAnatomy", "TrainingView", "network_anatomy", "static_page", "training_view"]
+__all__ = [
+    "ConvolutionWalk",
+    "NetworkAnatomy",
+    "TrainingView",
+    "convolution_walk",
+    "network_anatomy",
+    "static_page",
+    "training_view",
+]

@@ -99,10 +99,16 @@ def _environment(home: Path) -> dict[str, str]:
     fresh["IPYTHONDIR"] = str(home / "ipython")
     fresh["LABKIT_LEDGER"] = str(home / "ledger.json")
     # Every cell in the page: by default JupyterLab leaves cells out of the DOM until they are scrolled to.
-    setting = home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
-    setting.parent.mkdir(parents=True, exist_ok=True)
-    setting.write_text('{"windowingMode": "none"}')
+    _setting(home, "notebook-extension/tracker", '{"windowingMode": "none"}')
+    # Without this a question about news covers the corner of the page.
+    _setting(home, "apputils-extension/notification", '{"fetchNews": "false", "checkForUpdates": false}')
     return kept | fresh
+
+
+def _setting(home: Path, name: str, text: str) -> None:
+    file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
 
 
 @contextmanager
@@ -151,7 +157,7 @@ class Chromium:
             self._browser = self._playwright.chromium.launch(
                 executable_path=self.program, args=CHROMIUM_ARGS, timeout=60_000
             )
-        size = {"width": options.pop("width", 1280), "height": options.pop("height", 900)}
+        size = {"width": options.pop("width", 1280), "height": options.pop("height", 1500)}
         context = self._browser.new_context(viewport=size, **options)
         context.set_default_timeout(30_000)
         return context.new_page()

@@ -26,7 +26,8 @@ function frame(host, kind, title, keys = {}) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     // Else JupyterLab takes arrows and letters for its own commands (d d deletes the cell).
     event.stopPropagation();
-    if (!keys[event.key] || event.target.matches("select, input[type=number]")) return;
+    const typing = event.key.startsWith("Arrow") ? "select, input" : "select, input[type=number]";
+    if (!keys[event.key] || event.target.matches(typing)) return;
     event.preventDefault();
     keys[event.key]();
   });
