@@ -35,7 +35,7 @@ import numpy as np
 from labkit.course import check, exercise, hint, ledger, predict, quiz, reveal, solution
 from labkit.data import load
 from labkit.engine import Model
-from labkit.network import phase_macs, training_macs, zoo
+from labkit.network import phase_macs, zoo
 
 # %% [markdown]
 # ## A neuron, a network, a loss
