@@ -31,7 +31,7 @@ def train(
     epochs: Epochs = 5,
     batch: Batch = 32,
     lr: Rate = None,
-    optimizer: Optimizer = "sgd",
+    optimizer: Optimizer = "momentum",
     seed: Seed = 0,
     threads: Threads = None,
     backend: Backend = "cpu",
