@@ -86,7 +86,7 @@ class BackgroundRun:
     def wait(self, timeout_s: float = 60.0, until: Callable[[], bool] | None = None) -> str:
         """Sleep until the run is over (or `until()` holds, looked at after every change); returns the state.
 
-        Raises LabError if that takes longer than `timeout_s` seconds. A failed run's exception is raised here.
+        Raises LabError if that takes longer than `timeout_s` seconds. A run that failed is over: look at `error`.
         """
         deadline = monotonic() + timeout_s
         with self._changed:
@@ -98,8 +98,6 @@ class BackgroundRun:
                         "wait longer with wait(timeout_s=...), or end it with stop()",
                     )
                 self._changed.wait(left)
-        if self.error is not None:
-            raise self.error
         return self.state
 
     def _want(self, state: str) -> None:
