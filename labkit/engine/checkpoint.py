@@ -34,7 +34,7 @@ def write(path: str | Path, arrays: dict[str, np.ndarray], document: dict) -> Pa
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
-        save_file(arrays, part, {KEY: json.dumps({"format": FORMAT} | document)})
+        save_file(arrays, part, {KEY: json.dumps({"format": FORMAT} | document, allow_nan=False)})
         _to_disk(part)
         os.replace(part, path)
         _to_disk(path.parent)

@@ -1,6 +1,6 @@
 """How far a run has come: everything a checkpoint must hold besides the weights so that the run can go on."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -101,8 +101,13 @@ def check_batch(batch: int, samples: Split, name: str) -> None:
 
 
 def save(run: Run) -> Path | None:
-    """Write the run's checkpoint if it has a folder and has moved since the last one; returns the path."""
+    """Write the run's checkpoint if it has a folder and has moved since the last one; returns the path.
+
+    Weights that are not finite are not written: the last good checkpoint stays, and the next step says what is wrong.
+    """
     if run.training.checkpoint_folder is None or run.progress.step == run.saved_step:
+        return None
+    if not np.isfinite(run.model.parameters.flat).all():
         return None
     path = checkpoint.write(run.training.checkpoint_folder, _arrays(run), document(run))
     run.saved_step = run.progress.step
@@ -111,8 +116,10 @@ def save(run: Run) -> Path | None:
 
 def document(run: Run) -> dict:
     """The JSON document of the run's checkpoint."""
-    progress = asdict(run.progress)
-    progress["best"] = {"loss": run.progress.best.loss, "epochs_since": run.progress.best.epochs_since}
+    best = run.progress.best
+    progress = {f.name: getattr(run.progress, f.name) for f in fields(run.progress)}
+    # None before the first epoch was judged: JSON has no infinity.
+    progress["best"] = {"loss": best.loss if best.vectors else None, "epochs_since": best.epochs_since}
     about = {"backend": run.model.backend, "data": run.data, "training": run.training.document(), "progress": progress}
     return checkpoint.describe(run.model) | about
 
@@ -158,7 +165,7 @@ def _differences(asked: dict, stored: dict) -> list[str]:
 def _progress(path: str | Path, stored: dict) -> Progress:
     try:
         values = dict(stored["progress"])
-        best = Best(**values.pop("best"))
-        return Progress(**values, best=best)
+        best = values.pop("best")
+        return Progress(**values, best=Best() if best["loss"] is None else Best(**best))
     except (KeyError, TypeError) as error:
         raise LabError(f"{checkpoint.locate(path)} does not say how far its run was: {error}", "start anew") from None

@@ -8,7 +8,7 @@ from time import perf_counter
 
 import numpy as np
 
-from labkit.data import Dataset, batches
+from labkit.data import Dataset, Split, batches
 from labkit.engine import diagnose, regularize
 from labkit.engine.augment import augment
 from labkit.engine.events import TrainEvent
@@ -17,6 +17,7 @@ from labkit.engine.progress import Run, resume_run, save, start_run
 from labkit.engine.threads import limit
 from labkit.engine.training import Training
 from labkit.errors import LabError
+from labkit.network import INPUT
 
 
 def train(
@@ -93,14 +94,14 @@ def _end_epoch(run: Run, event: TrainEvent) -> TrainEvent:
     progress.end_epoch()
     validation = None
     if run.validation is not None:
-        validation = model.evaluate(run.validation, training.loss)["loss"]
+        validation = _evaluate(run, run.validation, event)["loss"]
         if progress.best.judge(validation, training.early_stopping, model.parameters.flat, model.state.flat):
             progress.stopped = f"no better validation loss for {training.early_stopping.patience} epochs"
         if progress.stopped or progress.epoch == training.epochs:
             progress.best.restore(model.parameters.flat, model.state.flat)
     test = {"loss": None, "accuracy": None}
     if training.evaluate_every_epoch or progress.stopped or progress.epoch == training.epochs:
-        test = model.evaluate(run.test, training.loss)
+        test = _evaluate(run, run.test, event)
         progress.test_loss, progress.test_accuracy = test["loss"], test["accuracy"]
     return replace(
         event,
@@ -112,6 +113,16 @@ def _end_epoch(run: Run, event: TrainEvent) -> TrainEvent:
         test_accuracy=test["accuracy"],
         stopped=progress.stopped,
     )
+
+
+def _evaluate(run: Run, split: Split, event: TrainEvent) -> dict:
+    """Loss and accuracy over `split`; raises LabError if the step of `event` has left weights that give no number."""
+    with np.errstate(all="ignore"):
+        found = run.model.evaluate(split, run.training.loss)
+    if not isfinite(found["loss"]):
+        x = run.model.outputs[INPUT]
+        raise diagnose.not_finite(run.model, x, found["loss"], event.step, event.epoch, event.learning_rate)
+    return found
 
 
 def gradient_norms(model: Model) -> dict[str, float]:

@@ -134,6 +134,23 @@ def test_a_diverged_run_keeps_the_last_good_checkpoint(tmp_path):
     assert np.isfinite(resumed.parameters.flat).all()
 
 
+def test_weights_spoilt_by_the_last_update_are_not_kept(tmp_path):
+    trained = model()
+    events = train(trained, DATA, replace(BASE, checkpoint_folder=tmp_path))
+    for _ in range(6):
+        next(events)
+    trained.parameters["conv.bias"][1] = np.inf
+    events.close()
+    assert checkpoint.read(tmp_path)["progress"]["step"] == 5
+
+
+def test_an_evaluation_that_gives_no_number_ends_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(SGD, "update", lambda self, w, g, slots, step, lr: w.fill(np.nan) if step == 4 else None)
+    with pytest.raises(LabError, match=r"step 4 \(epoch 0\) is nan: weights of layer 'conv' are not finite"):
+        list(train(model(), DATA, replace(BASE, checkpoint_folder=tmp_path)))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_run_can_be_made_longer(tmp_path):
     kept = replace(BASE, epochs=2, checkpoint_folder=tmp_path)
     list(train(model(), DATA, kept))
