@@ -1,96 +1,67 @@
-"""Convolution as matrix products over columns: each output pixel's window, copied into a column of a matrix."""
+"""Convolution: chooses the method, and does what both methods have in common."""
 
 import numpy as np
 
+from labkit.engine.cpu.columns import ColumnsConv
 from labkit.engine.cpu.compiled import compiled
+from labkit.engine.cpu.winograd_conv import WinogradConv, suits
+from labkit.engine.cpu.work import run
 from labkit.network import Conv, Shape
 
 
 class ConvOps:
-    """Per sample and group: y = W . columns(x); dcolumns = W^T . dy; dW = sum of dy . columns(x)^T."""
+    """One convolution; sparse connections are those of a dense one whose missing weights are zero."""
 
     def __init__(self, layer: Conv, input_shapes: tuple[Shape, ...], batch: int, dtype: np.dtype):
         (shape,) = input_shapes
-        K, P, Q = layer.output_shape(shape)
-        self._layer, self._maps = layer, P * Q
-        self._links = shape[0] // layer.groups * layer.R * layer.S  # length of a column
-        self._y = np.empty((batch, K, P, Q), dtype)
+        self._y = np.empty((batch, *layer.output_shape(shape)), dtype)
         self._dx = np.empty((batch, *shape), dtype)
-        self._columns = np.empty((layer.groups, self._links, P * Q), dtype)
-        self._dense = np.zeros((K, shape[0], layer.R, layer.S), dtype) if layer.connections else None
-        self._window = (layer.R, layer.S, *layer.stride, *layer.padding)
+        self._method = (WinogradConv if suits(layer, shape) else ColumnsConv)(layer, shape, dtype)
+        self._dense, self._links = None, None
+        if layer.connections is not None:
+            # The same twice: weights, and their gradients.
+            self._dense = np.zeros((2, layer.K, shape[0], layer.R, layer.S), dtype)
+            self._links = tuple(np.transpose([(k, c) for k, row in enumerate(layer.connections) for c in row]))
+        self._no_bias = np.empty(0, dtype)
         self._x = None
-        self.workspace_bytes = self._y.nbytes + self._dx.nbytes + self._columns.nbytes
+        self.workspace_bytes = sum(a.nbytes for a in (self._y, self._dx, self._dense) if a is not None)
 
     def forward(self, xs, weights, state, training, draw):
         (self._x,) = xs
         y = self._y[: len(self._x)]
-        matrix = self._matrix(weights)
-        for n, x in enumerate(self._x):
-            gather(x, self._columns.reshape(-1, *y.shape[2:]), self._window)
-            np.matmul(matrix, self._columns, out=y[n].reshape(self._layer.groups, -1, self._maps))
-        if "bias" in weights:
-            y += weights["bias"][:, None, None]
+        bias = weights.get("bias", self._no_bias)
+        self._method.forward(self._x.reshape(-1), len(y), self._weight(weights), bias, y.reshape(-1))
         return y
+
+    def backward_weights(self, dy, weights, gradients):
+        dw = gradients["weight"] if self._dense is None else self._dense[1]
+        self._method.backward_weights(self._x.reshape(-1), dy.reshape(-1), len(dy), dw.reshape(-1))
+        if self._dense is not None:
+            gradients["weight"][:] = dw[self._links]
+        if "bias" in gradients:
+            run(sum_maps, dy.shape[1], dy.size, dy.reshape(*dy.shape[:2], -1), gradients["bias"])
 
     def backward_data(self, dy, weights):
         dx = self._dx[: len(dy)]
-        matrix = self._matrix(weights).transpose(0, 2, 1)
-        for n in range(len(dy)):
-            np.matmul(matrix, dy[n].reshape(self._layer.groups, -1, self._maps), out=self._columns)
-            dx[n] = 0
-            scatter(self._columns.reshape(-1, *dy.shape[2:]), dx[n], self._window)
+        self._method.backward_data(dy.reshape(-1), len(dy), self._weight(weights), dx.reshape(-1))
         return (dx,)
 
-    def backward_weights(self, dy, weights, gradients):
-        total = np.zeros_like(self._matrix(weights))
-        for n, x in enumerate(self._x):
-            gather(x, self._columns.reshape(-1, *dy.shape[2:]), self._window)
-            total += dy[n].reshape(self._layer.groups, -1, self._maps) @ self._columns.transpose(0, 2, 1)
+    def _weight(self, weights: dict[str, np.ndarray]) -> np.ndarray:
+        """All weights [K * C/groups * R * S], flat."""
         if self._dense is None:
-            gradients["weight"][:] = total.reshape(gradients["weight"].shape)
-        else:
-            total = total.reshape(self._dense.shape)
-            links = [(k, c) for k, row in enumerate(self._layer.connections) for c in row]
-            gradients["weight"][:] = total[tuple(np.transpose(links))]
-        if "bias" in gradients:
-            np.sum(dy, axis=(0, 2, 3), out=gradients["bias"])
-
-    def _matrix(self, weights: dict[str, np.ndarray]) -> np.ndarray:
-        """The weights as [groups, K/groups, links of a filter]; those of missing connections are zero."""
-        if self._dense is not None:
-            links = [(k, c) for k, row in enumerate(self._layer.connections) for c in row]
-            self._dense[tuple(np.transpose(links))] = weights["weight"]
-            return self._dense.reshape(1, len(self._dense), -1)
-        return weights["weight"].reshape(self._layer.groups, -1, self._links)
+            return weights["weight"].reshape(-1)
+        self._dense[0][self._links] = weights["weight"]
+        return self._dense[0].reshape(-1)
 
 
 @compiled
-def gather(x, columns, window):
-    """columns[(c, r, s), p, q] = the value of x [C, H, W] under place (r, s) of output pixel (p, q)'s window."""
-    R, S, step_h, step_w, pad_h, pad_w = window
-    C, H, W = x.shape
-    _, P, Q = columns.shape
-    for row in range(C * R * S):
-        c, r, s = row // (R * S), row // S % R, row % S
-        for p in range(P):
-            h = p * step_h + r - pad_h
-            for q in range(Q):
-                w = q * step_w + s - pad_w
-                columns[row, p, q] = x[c, h, w] if 0 <= h < H and 0 <= w < W else 0
-
-
-@compiled
-def scatter(columns, dx, window):
-    """The reverse of `gather`: adds each value of the columns to the value of dx [C, H, W] that it came from."""
-    R, S, step_h, step_w, pad_h, pad_w = window
-    C, H, W = dx.shape
-    _, P, Q = columns.shape
-    for row in range(C * R * S):
-        c, r, s = row // (R * S), row // S % R, row % S
-        for p in range(P):
-            h = p * step_h + r - pad_h
-            for q in range(Q):
-                w = q * step_w + s - pad_w
-                if 0 <= h < H and 0 <= w < W:
-                    dx[c, h, w] += columns[row, p, q]
+def sum_maps(first, end, part, dy, db):
+    """db[k] = sum of dy[n, k, pixel] over samples and pixels."""
+    for k in range(first, end):
+        total = 0.0
+        for n in range(dy.shape[0]):
+            of_map = dy[0, 0, 0] * 0
+            for i in range(dy.shape[2]):
+                of_map += dy[n, k, i]
+            total += of_map
+        db[k] = total
