@@ -21,6 +21,7 @@ from labkit.errors import LabError, suggest
 
 FIRST_NOTEBOOK = "00_start_here"
 FIRST_PORT, PORTS = 8888, 100
+SETTINGS = Path(__file__).parent / "jupyter"  # switches off the question about news, which covers a corner of the page
 START_TIMEOUT_S = 90.0  # JupyterLab answers after 2-3 s; a laptop that is waking its disk may need far longer
 STOP_TIMEOUT_S = 10.0
 TERMINATED = 143  # 128 + SIGTERM
@@ -45,6 +46,12 @@ class LabServer:
     def url(self) -> str:
         """What a browser opens."""
         return f"{self.base}/lab/tree/{self.notebook}?token={self.token}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment of the server: this process's own, with the token and the lab's settings of JupyterLab."""
+        paths = [str(SETTINGS), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+        return os.environ | {"JUPYTER_TOKEN": self.token, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
 
     @property
     def command(self) -> list[str]:
@@ -148,7 +155,7 @@ def stop(process: subprocess.Popen) -> None:
 
 def serve(server: LabServer, ready: Callable[[LabServer], None]) -> int:
     """Run JupyterLab until it ends or Ctrl-C; `ready(server)` is called once it answers. Returns its exit status."""
-    process = subprocess.Popen(server.command, env=os.environ | {"JUPYTER_TOKEN": server.token})
+    process = subprocess.Popen(server.command, env=server.environment)
     # A plain SIGTERM would end this process at once and leave the server behind; `sys.exit` runs `finally`.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:

@@ -1,5 +1,7 @@
 """Opening JupyterLab: which folder, which notebook, which port, with what on the command line, and how it ends."""
 
+import json
+import os
 import socket
 import subprocess
 import sys
@@ -149,3 +151,12 @@ def test_a_silent_server_is_given_up(monkeypatch, tmp_path):
     finally:
         lab.stop(process)
     assert process.poll() is not None
+
+
+def test_the_labs_settings_come_before_the_users_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "/their/own")
+    environment = LabServer(tmp_path, "x.ipynb", 8899).environment
+    first, *others = environment["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    assert others == ["/their/own"]
+    switched_off = json.loads((Path(first) / "labconfig" / "page_config.json").read_text())["disabledExtensions"]
+    assert switched_off == {"@jupyterlab/apputils-extension:announcements": True}
