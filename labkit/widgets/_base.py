@@ -5,12 +5,14 @@ pasted into a cell, mailed or kept in a notebook; `decode` reads it back. JSON a
 """
 
 import json
+import re
 from functools import cache
 from importlib.resources import files
 from urllib.parse import quote, unquote
 
 from labkit.errors import LabError, suggest
 
+SPACED = r" ?([=,;:?{}()<>&|*]) ?"
 ESM_LIMIT_BYTES = 20_000  # a saved notebook carries one copy of the module per widget
 
 
@@ -23,10 +25,22 @@ def static_text(name: str) -> str:
 def esm(*names: str) -> str:
     """One JavaScript module: the shared helpers, then the named files of static/, in that order.
 
-    Indentation and the lines that hold only a comment stay behind: every saved view carries a copy of the rest.
+    Indentation, lines that hold only a comment, and spaces around punctuation stay behind: every saved view carries a
+    copy of the rest. The files themselves are written to be read.
     """
     lines = (line.strip() for name in ("shared.js", *names) for line in static_text(name).splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//"))
+    return "\n".join(_tight(line) for line in lines if line and not line.startswith("//"))
+
+
+def _tight(line: str) -> str:
+    """`line` without spaces around punctuation; strings and templates stay as they are.
+
+    A line with more than one template is left alone: one may stand inside the other.
+    """
+    if line.count("`") not in (0, 2):
+        return line
+    parts = re.split(r'("[^"]*"|`[^`]*`)', line)
+    return "".join(part if part[:1] in ('"', "`") else re.sub(SPACED, r"\1", part) for part in parts)
 
 
 def css() -> str:

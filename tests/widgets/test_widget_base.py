@@ -10,7 +10,7 @@ import pytest
 
 import labkit.widgets as widgets
 from labkit.errors import LabError
-from labkit.widgets._base import ESM_LIMIT_BYTES, css, decode, encode, esm, one_of, within
+from labkit.widgets._base import ESM_LIMIT_BYTES, _tight, css, decode, encode, esm, one_of, within
 from labkit.widgets.static_page import static_page
 
 MODULES = sorted(one.name for one in (files("labkit.widgets") / "static").iterdir() if one.name.endswith(".js"))
@@ -87,7 +87,7 @@ def test_static_page_holds_everything():
 
 
 def test_numbers_are_written_alike_everywhere(run_js):
-    module = esm("choice.js", "anatomy.js").replace("export {", "export { short, ticks, sig,")
+    module = esm("choice.js", "toggle.js", "anatomy.js").replace("export{", "export{short,ticks,sig,")
     got = run_js(module, "(m) => [m.short(0,'B'), m.short(999,'B'), m.short(61706,'B'), m.short(1.5e9,'B')]")
     assert [one.replace("\u00a0", " ") for one in got] == ["0 B", "999 B", "61.7 kB", "1.5 GB"]
     assert run_js(module, "(m) => m.ticks(0, 10, 5)") == [0, 2, 4, 6, 8, 10]
@@ -95,3 +95,11 @@ def test_numbers_are_written_alike_everywhere(run_js):
     assert run_js(module, "(m) => [m.sig(0.00012345), m.sig(12.34567), m.sig(-0), m.sig(1/0)]") == [
         "1.23e-4", "12.35", "0", "Infinity",
     ]  # fmt: skip
+
+
+def test_what_is_left_out_of_a_module_changes_no_string():
+    assert _tight('const a = { b: "x = { y }" }; // c') == 'const a={b:"x = { y }"};// c'
+    assert _tight("f(`a = ${b ? c : d}, e`, g)") == "f(`a = ${b ? c : d}, e`,g)"
+    nested = "f(`a ${b ? `c = d` : e}`, g)"
+    assert _tight(nested) == nested
+    assert _tight("return a - -b + +c") == "return a - -b + +c"

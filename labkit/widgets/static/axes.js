@@ -1,14 +1,13 @@
 // Axes and lines of a plot. Returns the box inside the axes and where a pair of values stands in it.
-function axes(ctx, width, height, theme, { x: [x0, x1], y: [y0, y1], log = false, xlabel = "", ylabel = "", percent }) {
+function axes(ctx, width, height, theme, { x: [x0, x1], y: [y0, y1], log = false, xlabel, ylabel, percent }) {
   ctx.font = theme.font(11);
   const marks = ticks(y0, y1, Math.max(2, height / 45), log), write = (v) => (percent ? `${sig(v * 100, 3)} %` : sig(v, 3));
   const left = 12 + Math.max(...marks.map((v) => ctx.measureText(write(v)).width)), right = width - 10;
-  const top = ylabel ? 22 : 8, bottom = height - (xlabel ? 34 : 20);
+  const top = 22, bottom = height - 34;
   const px = (v) => left + (right - left) * (v - x0) / (x1 - x0 || 1);
   const unit = log ? (v) => Math.log(v / y0) / Math.log(y1 / y0) : (v) => (v - y0) / (y1 - y0 || 1);
   const py = (v) => bottom - (bottom - top) * unit(v);
   ctx.strokeStyle = theme.grid;
-  ctx.lineWidth = 1;
   const rule = (xa, ya, xb, yb) => { ctx.beginPath(); ctx.moveTo(xa, ya); ctx.lineTo(xb, yb); ctx.stroke(); };
   ctx.fillStyle = theme.soft;
   ctx.textAlign = "right";
@@ -29,7 +28,7 @@ function axes(ctx, width, height, theme, { x: [x0, x1], y: [y0, y1], log = false
 }
 
 // A line through (xs[i], ys[i]) for i < count; it breaks where a value is not a number.
-function line(ctx, box, xs, ys, count, colour, { dash = [], width = 1.5, alpha = 1 } = {}) {
+function line(ctx, box, xs, ys, colour, { count = xs.length, dash = [], width = 2, alpha = 1 } = {}) {
   ctx.save();
   ctx.beginPath();
   ctx.rect(box.left, box.top - 2, box.right - box.left, box.bottom - box.top + 4);

@@ -1,8 +1,7 @@
 // Helpers that stand at the head of every widget's module. No imports: nothing is fetched from anywhere.
 
 // Okabe and Ito's colours, in an order that keeps neighbours apart; [on a light page, on a dark page].
-const COLOURS = [["#0072B2", "#56B4E9"], ["#D55E00", "#E69F00"], ["#009E73", "#009E73"], ["#CC79A7", "#CC79A7"],
-  ["#E69F00", "#F0E442"], ["#56B4E9", "#D55E00"]];
+const COLOURS = [["#0072B2", "#56B4E9"], ["#D55E00", "#E69F00"], ["#009E73", "#009E73"], ["#CC79A7", "#CC79A7"]];
 const DARK = "(prefers-color-scheme: dark)";
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -40,12 +39,6 @@ function button(text, run, { key, name = text } = {}) {
     title: key ? `${name} (key ${key})` : name }, text);
 }
 
-function toggle(label, value, changed) {
-  const box = el("input", { type: "checkbox", "aria-label": label, onchange: () => changed(box.checked) });
-  box.checked = value;
-  return { node: el("label", { class: "labkit-field" }, box, label), set: (next) => { box.checked = next; } };
-}
-
 // A slider with a number field beside it. `log`: the slider walks through a list of round values, each a bit larger.
 function slider(label, { min, max, step = 1, log = false }, value, changed) {
   const round = (x) => (log && step < 1 ? Number(x.toPrecision(2)) : Number((Math.round(x / step) * step).toFixed(6)));
@@ -69,7 +62,7 @@ function slider(label, { min, max, step = 1, log = false }, value, changed) {
 function statusLine(pause = 200) {
   const node = el("div", { class: "labkit-status", role: "status", "aria-live": "polite" });
   let timer = 0, text = "", last = 0;
-  const show = () => { timer = 0; last = Date.now(); if (node.textContent !== text) node.textContent = text; };
+  const show = () => { timer = 0; last = Date.now(); node.textContent = text; };
   return { node, set: (next) => { text = next; timer ||= setTimeout(show, Math.max(0, last + pause - Date.now())); } };
 }
 
@@ -143,7 +136,7 @@ function short(value, unit = "") {
 }
 const grouped = (value) => value.toLocaleString("en-GB");
 const sig = (value, digits = 4) => !Number.isFinite(value) ? String(value)
-  : value === 0 ? "0" : Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3 ? value.toExponential(digits - 2)
+  : value === 0 ? "0" : Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3 ? value.toExponential(digits - 2).replace(/\.?0*e\+?/, "e")
   : String(Number(value.toPrecision(digits)));
 
 // About `count` round numbers between low and high; powers of ten on a log axis.

@@ -70,8 +70,8 @@ function strip(ctx, width, height, theme, data, count, last, { key, log, name, c
   const low = log ? Math.min(...all) * 0.9 : 0, high = percent ? 1 : Math.max(...all) * 1.05 || 1;
   const box = axes(ctx, width, height, theme, { x: [0, Math.max(last, 1)], y: [low, high], log, percent, xlabel: "step", ylabel: name });
   const size = Math.max(1, Math.round(count / 40));
-  line(ctx, box, data.step, data[key], count, colour, { width: 1, alpha: size > 1 ? 0.4 : 1 });
-  if (size > 1) line(ctx, box, data.step, trailing(data[key].slice(0, count), size), count, colour, { width: 2.2 });
+  line(ctx, box, data.step, data[key], colour, { count, width: 1, alpha: size > 1 ? 0.4 : 1 });
+  if (size > 1) line(ctx, box, data.step, trailing(data[key].slice(0, count), size), colour, { count });
   if (!percent) return;
   ctx.fillStyle = theme.colours[1];
   ctx.textAlign = "center";
