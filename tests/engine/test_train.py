@@ -7,6 +7,7 @@ import pytest
 
 from labkit.data import load
 from labkit.engine.augment import Noise, Shift
+from labkit.engine.events import TrainEvent
 from labkit.engine.model import Model
 from labkit.engine.optimizers import SGD, Adam, Momentum
 from labkit.engine.regularize import EarlyStopping
@@ -39,6 +40,7 @@ def test_events_of_two_epochs():
         assert list(e.gradient_norms) == ["fc1", "fc2"] and min(e.gradient_norms.values()) > 0
         assert e.bytes_held["parameters"] == model.parameters.nbytes and e.bytes_held["optimizer"] == 0
         assert (e.test_accuracy is not None) == e.epoch_end and e.learning_rate == 0.1
+        assert TrainEvent.from_json(e.to_json()) == e
     assert [e.elapsed_s for e in events] == sorted(e.elapsed_s for e in events)
     first = events[:3]
     assert first[-1].train_loss == pytest.approx(sum(e.loss * e.samples for e in first) / 1438)
