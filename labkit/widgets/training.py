@@ -1,14 +1,16 @@
 """Live view of a training run: loss, accuracy, seconds per phase, gradient norms, bytes held.
 
-The run goes on in a thread of its own while the cell has returned. That thread only puts its events into a queue; the
-widget looks into the queue from the kernel's own event loop, so that no trait is ever set from two threads. A cell that
-keeps the kernel busy therefore delays the picture, never the run.
+The run goes on in a thread of its own while the cell has returned. That thread only puts its events into a queue, and
+the widget looks into the queue from the kernel's own event loop. If a later cell keeps the kernel busy (it may be
+waiting for this very run), the thread of the run sends the picture itself, twice a second; a lock keeps the two apart.
 """
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
+from time import monotonic
 
 import anywidget
 import traitlets
@@ -18,6 +20,7 @@ from labkit.widgets._base import css, decode, encode, esm, within
 from labkit.widgets._series import COLUMNS, Series
 
 KIND = "training_view"
+STALLED_S = 0.5  # so long without a look from the loop means that a cell is running
 PERIOD_S = 0.08  # at most 12.5 messages a second, each at most 2,000 points
 OVER = ("finished", "stopped", "failed")
 DEFAULTS = {"log_loss": False, "speed": 50.0, "position": -1}
@@ -42,7 +45,8 @@ class TrainingView(anywidget.AnyWidget):
     def follow(self, run: object, series: Series) -> None:
         """Show `run` (a BackgroundRun) from now on, beginning with the events it has kept."""
         self._run, self._series, self._queue = run, series, deque()
-        self._unsubscribe = run.subscribe(self._queue.append)
+        self._lock, self._looked, self._loop = threading.RLock(), monotonic(), None
+        self._unsubscribe = run.subscribe(self._arrived)
         known = list(run.events)
         series.add(known)
         # Events that came between the two lines above are in both; the newest may even reach the queue later.
@@ -58,7 +62,18 @@ class TrainingView(anywidget.AnyWidget):
             self._loop.call_later(PERIOD_S, self._tick)
 
     def refresh(self) -> str:
-        """Send what is new to the page, if anything is; returns the state of the run. Call it in the main thread."""
+        """Send what is new to the page, if anything is; returns the state of the run."""
+        with self._lock:
+            self._looked = monotonic()
+            return self._show_news()
+
+    def _arrived(self, event: object) -> None:
+        """In the thread of the run: an event, or None at its end."""
+        self._queue.append(event)
+        if self._loop is not None and monotonic() - self._looked > STALLED_S:
+            self.refresh()
+
+    def _show_news(self) -> str:
         state = self._run.state  # before the queue: an event that follows is shown the next time
         fresh = [event for event in self._drain() if event is not self._newest]
         self._series.add(fresh)

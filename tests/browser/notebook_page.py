@@ -79,6 +79,14 @@ def run_all(page, limit_s: float = 150) -> list[str]:
     return errors + ([f"{left} code cells were not run"] if left and not errors else [])
 
 
+def unroll(page) -> None:
+    """Make the page as tall as the notebook, so that one screenshot shows all of it."""
+    tall = page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollHeight")
+    page.set_viewport_size({"width": page.viewport_size["width"], "height": min(tall + 160, 14_000)})
+    page.evaluate("() => { document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0; }")
+    settle(page, 0.6)
+
+
 def use_theme(page, theme: str) -> None:
     """Switch JupyterLab to 'JupyterLab Dark' or 'JupyterLab Light'."""
     page.evaluate("(theme) => { window.jupyterapp.commands.execute('apputils:change-theme', { theme }); }", theme)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from notebook_page import move_every_control, open_notebook, run_all, settle, unnamed_controls
+from notebook_page import move_every_control, open_notebook, run_all, settle, unnamed_controls, unroll
 
 NOTEBOOKS = sorted(p.name for p in (Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
 pytestmark = pytest.mark.browser
@@ -14,6 +14,7 @@ def test_notebook_in_browser(name, chromium, lab, artifacts):
     with open_notebook(chromium, lab, name) as (page, problems):
         assert run_all(page) == []
         settle(page, 1.0)
+        unroll(page)
         page.screenshot(path=artifacts / f"{Path(name).stem}.png")
         widgets = page.locator(".labkit-widget")
         for index in range(widgets.count()):

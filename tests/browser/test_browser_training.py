@@ -78,6 +78,23 @@ def test_a_background_run_is_drawn_paused_stepped_and_stopped(chromium, lab, wri
         assert problems == []
 
 
+def test_the_picture_goes_on_while_a_cell_keeps_the_kernel_busy(chromium, lab, write_notebook):
+    name = write_notebook("busy", RUN, "run.wait(60, until=lambda: run.count > 1500)\nrun.stop()")
+    with open_notebook(chromium, lab, name) as (page, problems):
+        page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        status = page.locator(".labkit-training").get_by_role("status")
+        status.filter(has_text="Running: step ").wait_for()
+        busy = "() => window.jupyterapp.shell.currentWidget.content.model.cells.get(1).executionCount === null"
+        seen = set()
+        for _ in range(8):
+            page.wait_for_timeout(500)
+            if page.evaluate(busy):
+                seen.add(status.inner_text())
+        assert len(seen) >= 3
+        status.filter(has_text="Stopped: step ").wait_for()
+        assert problems == []
+
+
 BURST = """
 from time import sleep
 for step in range(300):
