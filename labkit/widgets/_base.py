@@ -12,7 +12,8 @@ from urllib.parse import quote, unquote
 
 from labkit.errors import LabError, suggest
 
-SPACED = r" ?([=,;:?{}()<>&|*]) ?"
+# Spaces that JavaScript does not need: around these; around + - / % too, unless a sign follows (a - -b).
+SPACED = re.compile(r" ?([=,;:?{}()<>&|*]) ?| ([-+/%]) (?![-+])")
 ESM_LIMIT_BYTES = 20_000  # a saved notebook carries one copy of the module per widget
 
 
@@ -40,7 +41,7 @@ def _tight(line: str) -> str:
     if line.count("`") not in (0, 2):
         return line
     parts = re.split(r'("[^"]*"|`[^`]*`)', line)
-    return "".join(part if part[:1] in ('"', "`") else re.sub(SPACED, r"\1", part) for part in parts)
+    return "".join(part if part[:1] in ('"', "`") else SPACED.sub(r"\1\2", part) for part in parts)
 
 
 def css() -> str:

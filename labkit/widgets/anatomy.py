@@ -26,7 +26,7 @@ class NetworkAnatomy(anywidget.AnyWidget):
     sample). state: batch, scale ("log" or "linear"), all_layers (also those without weights), layer (the chosen one).
     """
 
-    _esm = esm("choice.js", "toggle.js", "anatomy.js")
+    _esm = esm("choice.js", "toggle.js", "units.js", "anatomy.js")
     _css = css()
     rows = traitlets.List(traitlets.Dict()).tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)

@@ -9,7 +9,7 @@ from labkit.network import table, zoo
 from labkit.widgets import network_anatomy
 from labkit.widgets._base import esm
 
-MODULE = esm("choice.js", "toggle.js", "anatomy.js")
+MODULE = esm("choice.js", "toggle.js", "units.js", "anatomy.js")
 
 
 @pytest.mark.parametrize("name", ["lenet5", "resnet18_32"])

@@ -87,7 +87,7 @@ def test_static_page_holds_everything():
 
 
 def test_numbers_are_written_alike_everywhere(run_js):
-    module = esm("choice.js", "toggle.js", "anatomy.js").replace("export{", "export{short,ticks,sig,")
+    module = esm("choice.js", "toggle.js", "units.js", "anatomy.js").replace("export{", "export{short,ticks,sig,")
     got = run_js(module, "(m) => [m.short(0,'B'), m.short(999,'B'), m.short(61706,'B'), m.short(1.5e9,'B')]")
     assert [one.replace("\u00a0", " ") for one in got] == ["0 B", "999 B", "61.7 kB", "1.5 GB"]
     assert run_js(module, "(m) => m.ticks(0, 10, 5)") == [0, 2, 4, 6, 8, 10]
@@ -102,4 +102,4 @@ def test_what_is_left_out_of_a_module_changes_no_string():
     assert _tight("f(`a = ${b ? c : d}, e`, g)") == "f(`a = ${b ? c : d}, e`,g)"
     nested = "f(`a ${b ? `c = d` : e}`, g)"
     assert _tight(nested) == nested
-    assert _tight("return a - -b + +c") == "return a - -b + +c"
+    assert _tight("return a - -b + +c - d / e") == "return a - -b + +c-d/e"

@@ -15,7 +15,7 @@ from labkit.widgets import training_view
 from labkit.widgets._base import esm
 from labkit.widgets._series import COLUMNS, LARGEST_POINTS, Series, keep
 
-MODULE = esm("toggle.js", "axes.js", "player.js", "training.js")
+MODULE = esm("toggle.js", "units.js", "axes.js", "player.js", "training.js")
 
 
 def event(step: int, loss: float = 1.0, **others) -> TrainEvent:

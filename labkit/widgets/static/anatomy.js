@@ -143,7 +143,7 @@ function render({ model, el: host }) {
     el("span", {}, swatch("macs"), "multiply-accumulates (MAC)"),
     el("span", {}, "▶ more bytes of weights than of activations"));
   root.append(el("div", { class: "labkit-bar" }, batch.node, scale.node, layer.node, every.node), legend,
-    el("div", { class: "labkit-tall" }, picture.node), status.node, table.node);
+    el("div", { class: "labkit-tall", tabindex: 0, role: "region", "aria-label": "Bars per layer" }, picture.node), status.node, table.node);
 
   function refresh() {
     compute();

@@ -48,65 +48,99 @@ function sentence(board, cell) {
     + `${NAMES[mode][sources[1]]} ${grids[sources[1]].rows} × ${grids[sources[1]].columns}, ${name} ${grids[target].rows} × ${grids[target].columns}.`;
 }
 
-function drawGrid(ctx, width, theme, board, key, state) {
-  const grid = board.grids[key], ring = key === "x" ? board.padding : 0, isTarget = key === board.target;
-  const size = cellSize(width, grid, ring), top = 22, terms = termsOf(board, state.cell);
-  const most = Math.max(...grid.values.map(Math.abs), 1e-9);
+const cellSize = (width, grid, ring) => Math.floor(clamp((width - 4) / (grid.columns + 2 * ring), 12, 34));
+const ringOf = (board, key) => (key === "x" ? board.padding : 0);
+const TOP = 22;
+
+function drawCell(ctx, look, { x, y, size, value, inside, text, most, low }) {
+  if (inside && text && value) {
+    ctx.globalAlpha = 0.12 + 0.4 * Math.abs(value) / most;
+    ctx.fillStyle = look.colours[value > 0 ? 1 : 0];
+    ctx.fillRect(x, y, size, size);
+    ctx.globalAlpha = 1;
+  }
+  ctx.setLineDash(inside ? [] : [2, 2]);
+  ctx.strokeStyle = look.grid;
+  ctx.lineWidth = 1;
+  ctx.strokeRect(x + 0.5, y + 0.5, size - 1, size - 1);
+  ctx.setLineDash([]);
+  ctx.font = look.font(clamp(size * 0.42, 9, 13));
+  ctx.fillStyle = inside ? look.fg : look.soft;
+  if (text) ctx.fillText(text, x + size / 2, y + size / 2 + low, size - 4);
+}
+
+// One grid: its cells, the ring of padding, and a frame around the cells that the chosen cell is computed from.
+function drawGrid(ctx, width, look, board, key, state) {
+  const grid = board.grids[key], ring = ringOf(board, key), isTarget = key === board.target, name = NAMES[board.mode][key];
+  const size = cellSize(width, grid, ring), terms = termsOf(board, state.cell), most = Math.max(...grid.values.map(Math.abs), 1e-9);
+  const numbered = terms.length <= 25, corner = (i, j) => [(j + ring) * size + 2, TOP + (i + ring) * size];
   ctx.textAlign = "left";
-  ctx.font = theme.font(12, "600");
-  ctx.fillStyle = theme.fg;
-  const name = NAMES[board.mode][key];
+  ctx.font = look.font(12, "600");
+  ctx.fillStyle = look.fg;
   ctx.fillText(`${name}: ${name[0] === "d" ? "gradient of the " : ""}${SAID[key]}`, 2, 12, width);
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
   for (let i = -ring; i < grid.rows + ring; i++) for (let j = -ring; j < grid.columns + ring; j++) {
-    const inside = i >= 0 && j >= 0 && i < grid.rows && j < grid.columns, at = inside ? i * grid.columns + j : -1;
-    const x = (j + ring) * size + 2, y = top + (i + ring) * size, known = !isTarget || at <= state.reached;
-    const value = inside ? grid.values[at] : 0;
-    if (inside && known && value) {
-      ctx.globalAlpha = 0.12 + 0.4 * Math.abs(value) / most;
-      ctx.fillStyle = theme.colours[value > 0 ? 1 : 0];
-      ctx.fillRect(x, y, size, size);
-      ctx.globalAlpha = 1;
-    }
-    ctx.setLineDash(inside ? [] : [2, 2]);
-    ctx.strokeStyle = theme.grid;
-    ctx.lineWidth = 1;
-    ctx.strokeRect(x + 0.5, y + 0.5, size - 1, size - 1);
-    ctx.setLineDash([]);
-    ctx.font = theme.font(clamp(size * 0.42, 9, 13));
-    ctx.fillStyle = inside ? theme.fg : theme.soft;
-    const text = inside ? known && number(value) : board.mode !== "dX" && "0";
-    if (text) ctx.fillText(text, x + size / 2, y + size / 2 + (terms.length <= 25 ? 2 : 0), size - 4);
+    const inside = i >= 0 && j >= 0 && i < grid.rows && j < grid.columns, at = i * grid.columns + j, [x, y] = corner(i, j);
+    const text = inside ? (!isTarget || at <= state.reached) && number(grid.values[at]) : board.mode !== "dX" && "0";
+    drawCell(ctx, look, { x, y, size, value: grid.values[at], inside, text, most, low: numbered ? 2 : 0 });
   }
   const outline = (i, j, label, colour, thick) => {
-    const x = (j + ring) * size + 2, y = top + (i + ring) * size;
+    const [x, y] = corner(i, j);
     ctx.strokeStyle = colour;
     ctx.lineWidth = thick;
     ctx.strokeRect(x + 1.5, y + 1.5, size - 3, size - 3);
-    if (!label || size < 22) return;
-    ctx.fillStyle = theme.fg;
-    ctx.font = theme.font(8.5);
-    ctx.fillText(label, x + 7, y + 7);
+    ctx.fillStyle = look.fg;
+    ctx.font = look.font(8.5);
+    if (size >= 22) ctx.fillText(label, x + 7, y + 7);
   };
-  if (isTarget) outline(Math.floor(state.cell / grid.columns), state.cell % grid.columns, "", theme.fg, 3);
+  if (isTarget) outline(Math.floor(state.cell / grid.columns), state.cell % grid.columns, "", look.fg, 3);
   else terms.forEach((one, k) => {
     const [i, j] = key === "x" ? [one.h, one.w] : [Math.floor(one[key] / grid.columns), one[key] % grid.columns];
-    outline(i, j, terms.length <= 25 ? String(k + 1) : "", theme.colours[2], 2);
+    outline(i, j, numbered ? String(k + 1) : "", look.colours[2], 2);
   });
   ctx.textBaseline = "alphabetic";
 }
 
-const cellSize = (width, grid, ring) => Math.floor(clamp((width - 4) / (grid.columns + 2 * ring), 12, 34));
+// The three grids; a click on a cell of the one that is computed goes there.
+function grids(view, state, go) {
+  return ["x", "f", "y"].map((key) => {
+    const one = plot(`Grid of the ${SAID[key]}`, (width) => {
+      const grid = view.board.grids[key], ring = ringOf(view.board, key);
+      return TOP + 4 + cellSize(width, grid, ring) * (grid.rows + 2 * ring);
+    }, (ctx, width, height, look) => drawGrid(ctx, width, look, view.board, key, state.get()));
+    one.canvas.addEventListener("click", (event) => {
+      const grid = view.board.grids[key], ring = ringOf(view.board, key), size = cellSize(one.node.clientWidth, grid, ring);
+      const i = Math.floor((event.offsetY - TOP) / size) - ring, j = Math.floor((event.offsetX - 2) / size) - ring;
+      if (key === view.board.target && i >= 0 && j >= 0 && i < grid.rows && j < grid.columns) go(i * grid.columns + j);
+    });
+    const fit = () => {
+      one.node.style.flexBasis = `${Math.max(185, 34 * (view.board.grids[key].columns + 2 * ringOf(view.board, key)) + 4)}px`;
+    };
+    return { ...one, fit };
+  });
+}
+
+// change(key): what a control calls with its new value.
+function controls(set, images, filters, change) {
+  const pick = (label, key, options) => choice(label, options, set[key], change(key));
+  return {
+    mode: pick("Pass", "mode", [["forward", "forward: Y (FP)"], ["dX", "backward: dX (BP)"], ["dW", "backward: dW (KU)"]]),
+    image: pick("Image", "image", Object.keys(images).map((name) => [name])),
+    filter: pick("Filter", "filter", Object.keys(filters).map((name) => [name])),
+    stride: slider("Stride", { min: 1, max: 4 }, set.stride, change("stride")),
+    padding: slider("Padding", { min: 0, max: 3 }, set.padding, change("padding")),
+    speed: slider("Cells per second", { min: 1, max: 30 }, set.speed, change("speed")) };
+}
 
 function render({ model, el: host }) {
-  const images = model.get("images"), filters = model.get("filters");
-  let board, carry = 0;
+  const images = model.get("images"), filters = model.get("filters"), view = {};
+  let carry = 0;
   const build = () => {
     const { image, filter, stride, padding, mode } = state.get();
-    board = lay(images[image], filters[filter], stride, padding, mode);
+    view.board = lay(images[image], filters[filter], stride, padding, mode);
   };
-  const count = () => board.grids[board.target].values.length;
+  const target = () => view.board.grids[view.board.target], count = () => target().values.length;
   const go = (cell) => {
     const next = clamp(cell, 0, count() - 1);
     state.put({ cell: next, reached: Math.max(next, state.get().reached) });
@@ -123,68 +157,45 @@ function render({ model, el: host }) {
   const step = action("Step", "s", () => go(state.get().cell + 1));
   const again = action("Reset", "r", () => { if (time.playing()) time.pause(); restart(); });
   const move = (rows, columns) => () => {
-    const { columns: across, rows: down } = board.grids[board.target], cell = state.get().cell;
+    const { columns: across, rows: down } = target(), cell = state.get().cell;
     go(clamp(Math.floor(cell / across) + rows, 0, down - 1) * across + clamp(cell % across + columns, 0, across - 1));
   };
   const root = frame(host, "convolution", model.get("title"), { ...keysOf(play, step, again), ArrowLeft: move(0, -1),
     ArrowRight: move(0, 1), ArrowUp: move(-1, 0), ArrowDown: move(1, 0) });
   const state = settings(model, () => refresh());
-  build();
-  const change = (part) => { if (time.playing()) time.pause(); state.put({ ...part, cell: 0, reached: 0 }); };
-  const pick = (label, options, key) => choice(label, options, state.get()[key], (value) => change({ [key]: value }));
-  const now = state.get();
-  const fields = {
-    mode: pick("Pass", [["forward", "forward: Y (FP)"], ["dX", "backward: dX (BP)"], ["dW", "backward: dW (KU)"]], "mode"),
-    image: pick("Image", Object.keys(images).map((name) => [name]), "image"),
-    filter: pick("Filter", Object.keys(filters).map((name) => [name]), "filter"),
-    stride: slider("Stride", { min: 1, max: 4 }, now.stride, (value) => change({ stride: value })),
-    padding: slider("Padding", { min: 0, max: 3 }, now.padding, (value) => change({ padding: value })),
-    speed: slider("Cells per second", { min: 1, max: 30 }, now.speed, (value) => state.put({ speed: value })) };
-  const cell = slider("Cell", { min: 1, max: 1 }, 1, (value) => go(value - 1));
-  const plots = ["x", "f", "y"].map((key) => {
-    const one = plot(`Grid of the ${SAID[key]}`, (width) => {
-      const ring = key === "x" ? board.padding : 0;
-      return 26 + cellSize(width, board.grids[key], ring) * (board.grids[key].rows + 2 * ring);
-    }, (ctx, width, height, look) => drawGrid(ctx, width, look, board, key, state.get()));
-    one.canvas.addEventListener("click", (event) => {
-      if (key !== board.target) return;
-      const grid = board.grids[key], ring = key === "x" ? board.padding : 0, size = cellSize(one.node.clientWidth, grid, ring);
-      const i = Math.floor((event.offsetY - 22) / size) - ring, j = Math.floor((event.offsetX - 2) / size) - ring;
-      if (i >= 0 && j >= 0 && i < grid.rows && j < grid.columns) go(i * grid.columns + j);
-    });
-    return one;
+  const fields = controls(state.get(), images, filters, (key) => (value) => {
+    if (key === "speed") return state.put({ speed: value });
+    if (time.playing()) time.pause();
+    state.put({ [key]: value, cell: 0, reached: 0 });
   });
-  const products = el("div", { class: "labkit-products" }), status = statusLine();
-  const table = dataTable("Data table: the products of this cell", ["product", "input cell", "filter cell", "output cell", "value"], () =>
-    termsOf(board, state.get().cell).map((one, k) => ({ cells: [`${k + 1}: ${product(board, one)}`, one.x < 0 ? "padding"
-      : place(board.grids.x, one.x), place(board.grids.f, one.f), place(board.grids.y, one.y), number(one.product)] })));
-  root.append(el("div", { class: "labkit-bar" }, fields.mode.node, fields.image.node, fields.filter.node, fields.stride.node, fields.padding.node),
-    el("div", { class: "labkit-bar" }, buttons(play, step, again), cell.node, fields.speed.node),
+  const { speed, ...main } = fields, cell = slider("Cell", { min: 1, max: 1 }, 1, (value) => go(value - 1));
+  const plots = grids(view, state, go), products = el("div", { class: "labkit-products" }), status = statusLine();
+  const table = dataTable("Data table: the products of this cell", ["product", "input cell", "filter cell", "output cell", "value"], () => {
+    const { board } = view, at = (key, one) => (one[key] < 0 ? "padding" : place(board.grids[key], one[key]));
+    return termsOf(board, state.get().cell).map((one, k) => ({ cells: [`${k + 1}: ${product(board, one)}`,
+      at("x", one), at("f", one), at("y", one), number(one.product)] }));
+  });
+  root.append(el("div", { class: "labkit-bar" }, ...Object.values(main).map((one) => one.node)),
+    el("div", { class: "labkit-bar" }, buttons(play, step, again), cell.node, speed.node),
     el("div", { class: "labkit-note" }, "Arrow keys move to another cell. Equal small numbers are multiplied with each other."),
     el("div", { class: "labkit-trio" }, ...plots.map((one) => one.node)), products, status.node, table.node);
 
   function refresh() {
     build();
-    const at = state.get(), terms = termsOf(board, at.cell), shown = terms.slice(0, 16);
+    const at = state.get(), terms = termsOf(view.board, at.cell), shown = terms.slice(0, 16).map((one) => product(view.board, one));
     for (const [key, field] of Object.entries(fields)) field.set(at[key]);
     cell.limit(count());
     cell.set(at.cell + 1);
     play.say(time.playing() ? "Pause" : "Play");
     step.enable(at.cell < count() - 1);
-    products.textContent = shown.map((one) => product(board, one)).join(" + ") + (terms.length > 16 ? " + …" : "")
-      + ` = ${number(board.grids[board.target].values[at.cell])}`;
-    const text = sentence(board, at.cell);
+    products.textContent = `${shown.join(" + ") || "0"}${terms.length > 16 ? " + …" : ""} = ${number(target().values[at.cell])}`;
+    const text = sentence(view.board, at.cell);
     status.set(text);
-    plots.forEach((one, k) => {
-      const { columns } = board.grids["xfy"[k]], ring = k ? 0 : board.padding;
-      one.node.style.flexBasis = `${Math.max(185, 34 * (columns + 2 * ring) + 4)}px`;
-      one.name(text);
-      one.redraw();
-    });
+    for (const one of plots) { one.fit(); one.name(text); one.redraw(); }
     table.fill();
   }
   refresh();
-  return () => { time.pause(); state.close(); plots.forEach((one) => one.close()); };
+  return () => { time.pause(); state.close(); for (const one of plots) one.close(); };
 }
 
 export { lay, outputSize, sentence, termsOf };

@@ -48,10 +48,64 @@ function sentence(set, now, n) {
   return `${text}${name === "Momentum" ? "2 (1 + 0.9)" : "2"} / λmax = ${sig(limit, 3)}: ${said}.`;
 }
 
+// Contours, the last path (dashed), this path, and where it stands.
+function paintSurface(ctx, width, height, look, { points, ghost, best, samples, problem, cache }) {
+  const view = windowOf(points, best, (width - 50) / (height - 56)), key = JSON.stringify([view, problem]);
+  if (cache.key !== key) Object.assign(cache, { key, lines: contoursOf(problem, samples, view, best) });
+  const box = axes(ctx, width, height, look, { ...view, xlabel: "w1", ylabel: "Loss over w1 and w2 (up)   ● now   + least" });
+  cache.lines.forEach(([xs, ys], k) => line(ctx, box, xs, ys, look.colours[0], { width: 1, alpha: 0.4 + 0.05 * k }));
+  const trace = (list, colour, dash) => line(ctx, box, list.map((p) => p.w[0]), list.map((p) => p.w[1]), colour, { dash });
+  trace(ghost, look.soft, [4, 4]);
+  trace(points, look.colours[1]);
+  ctx.textAlign = "center";
+  ctx.font = look.font(15);
+  ctx.fillStyle = look.colours[1];
+  const mark = (text, w) => ctx.fillText(text, box.px(w[0]), box.py(w[1]) + 5);
+  for (const p of points.slice(-200)) mark("•", p.w);
+  ctx.fillStyle = look.fg;
+  mark("+", best);
+  mark("●", points.at(-1).w);
+}
+
+function paintLoss(ctx, width, height, look, { points, best, samples, problem }) {
+  const all = points.map((p) => p.loss).filter((v) => v > 0 && v < Infinity), least = measure(problem, samples, best).loss;
+  const box = axes(ctx, width, height, look, { x: [0, Math.max(20, points.length - 1)], log: true, xlabel: "step",
+    y: [Math.min(least, ...all) * 0.8, Math.max(...all) * 1.25], ylabel: "Loss of all samples (dashed: the least)" });
+  line(ctx, box, [0, 1e9], [least, least], look.soft, { dash: [5, 4] });
+  line(ctx, box, points.map((p) => p.step), points.map((p) => p.loss), look.colours[1]);
+}
+
+// The samples by their two features, and the line on which the score w·x is zero.
+function paintSamples(ctx, width, height, look, { points, samples, features: [xlabel, ylabel] }) {
+  const [a, b] = points.at(-1).w, far = 9 / Math.hypot(a, b, 1e-9);
+  const box = axes(ctx, width, height, look, { x: [-3, 3], y: [-3, 3], xlabel, ylabel });
+  ctx.font = look.font(11);
+  ctx.textAlign = "center";
+  for (const [x, y, t] of samples) {
+    ctx.fillStyle = look.colours[t > 0 ? 0 : 1];
+    ctx.fillText(t > 0 ? "○" : "×", box.px(x), box.py(y) + 4);
+  }
+  line(ctx, box, [-b * far, b * far], [a * far, -a * far], look.fg);
+}
+
+// move(key): what a control calls with its new value.
+function controls(set, n, move) {
+  const from = (label, key, range) => slider(label, range, set[key], move(key));
+  return {
+    problem: choice("Loss", Object.keys(LOSSES).map((name) => [name]), set.problem, move("problem")),
+    optimizer: choice("Optimiser", Object.keys(RULES).map((id) => [id, title(id)]), set.optimizer, move("optimizer")),
+    rate: from("Learning rate", "rate", { min: 0.001, max: 10, step: 0.001, log: true }),
+    batch: from("Batch size", "batch", { min: 1, max: n, log: true }),
+    speed: from("Steps per second", "speed", { min: 1, max: 100, log: true }),
+    w1: from("Start w1", "w1", { min: -4, max: 4, step: 0.1 }),
+    w2: from("Start w2", "w2", { min: -4, max: 4, step: 0.1 }),
+    seed: from("Seed", "seed", { min: 0, max: 99 }) };
+}
+
 function render({ model, el: host }) {
-  const flat = floats(model.get("samples")), n = flat.length / 3;
+  const flat = floats(model.get("samples")), n = flat.length / 3, features = model.get("features"), cache = {};
   const samples = Array.from({ length: n }, (_, i) => [...flat.slice(3 * i, 3 * i + 3)]);
-  let path = [], ghost = [], made = "", best, drawn = {}, carry = 0;
+  let path = [], ghost = [], made = "", best, carry = 0;
   const rebuild = (steps) => {
     const set = state.get(), key = JSON.stringify({ ...set, steps: 0, speed: 0 });
     if (key !== made) {
@@ -62,8 +116,7 @@ function render({ model, el: host }) {
     }
     while (path.length <= steps && !path.at(-1).lost) path.push(advance(path.at(-1), set, samples));
   };
-  const done = () => path.slice(0, state.get().steps + 1);
-  const now = () => path[state.get().steps];
+  const done = () => path.slice(0, state.get().steps + 1), now = () => path[state.get().steps];
   const ended = () => now().lost || now().step >= LONGEST;
   const go = (steps) => {
     rebuild(Math.min(steps, LONGEST));
@@ -83,76 +136,38 @@ function render({ model, el: host }) {
   const again = action("Reset", "r", () => { rest(); ghost = done(); go(0); });
   const root = frame(host, "descent", model.get("title"), keysOf(play, step, back, again));
   const state = settings(model, () => refresh());
-  const set = state.get(), move = (key) => (value) => { rest(); state.put({ [key]: value, steps: 0 }); };
-  const fields = {
-    problem: choice("Loss", Object.keys(LOSSES).map((name) => [name]), set.problem, move("problem")),
-    optimizer: choice("Optimiser", Object.keys(RULES).map((id) => [id, title(id)]), set.optimizer, move("optimizer")),
-    rate: slider("Learning rate", { min: 0.001, max: 10, step: 0.001, log: true }, set.rate, move("rate")),
-    batch: slider("Batch size", { min: 1, max: n, log: true }, set.batch, move("batch")),
-    w1: slider("Start w1", { min: -4, max: 4, step: 0.1 }, set.w1, move("w1")),
-    w2: slider("Start w2", { min: -4, max: 4, step: 0.1 }, set.w2, move("w2")),
-    seed: slider("Seed", { min: 0, max: 99 }, set.seed, move("seed")),
-    speed: slider("Steps per second", { min: 1, max: 100, log: true }, set.speed, (value) => state.put({ speed: value })) };
-
-  const surface = plot("Loss over w1 and w2", (width) => clamp(width * 0.8, 300, 420), (ctx, width, height, look) => {
-    const points = done(), view = windowOf(points, best, (width - 50) / (height - 56)), { problem } = state.get();
-    const key = JSON.stringify([view, problem]);
-    if (drawn.key !== key) drawn = { key, lines: contoursOf(problem, samples, view, best) };
-    const box = axes(ctx, width, height, look, { ...view, xlabel: "w1", ylabel: "Loss over w1 and w2 (up)   ● now   + least" });
-    drawn.lines.forEach(([xs, ys], k) => line(ctx, box, xs, ys, look.colours[0], { width: 1, alpha: 0.4 + 0.05 * k }));
-    const trace = (list, colour, dash) => line(ctx, box, list.map((p) => p.w[0]), list.map((p) => p.w[1]), colour, { dash });
-    trace(ghost, look.soft, [4, 4]);
-    trace(points, look.colours[1]);
-    ctx.textAlign = "center";
-    ctx.font = look.font(15);
-    ctx.fillStyle = look.colours[1];
-    const mark = (text, w) => ctx.fillText(text, box.px(w[0]), box.py(w[1]) + 5);
-    for (const p of points.slice(-200)) mark("•", p.w);
-    ctx.fillStyle = look.fg;
-    mark("+", best);
-    mark("●", now().w);
+  const fields = controls(state.get(), n, (key) => (value) => {
+    if (key === "speed") return state.put({ speed: value });
+    rest();
+    state.put({ [key]: value, steps: 0 });
   });
-  const loss = plot("Loss of all samples", 190, (ctx, width, height, look) => {
-    const points = done(), all = points.map((p) => p.loss).filter((v) => v > 0 && v < Infinity);
-    const least = measure(state.get().problem, samples, best).loss;
-    const box = axes(ctx, width, height, look, { x: [0, Math.max(20, points.length - 1)], y: [Math.min(least, ...all) * 0.8, Math.max(...all) * 1.25],
-      log: true, xlabel: "step", ylabel: "Loss of all samples (dashed: the least)" });
-    line(ctx, box, [0, 1e9], [least, least], look.soft, { dash: [5, 4] });
-    line(ctx, box, points.map((p) => p.step), points.map((p) => p.loss), look.colours[1]);
-  });
-  const data = plot("Samples and the line that separates them", 210, (ctx, width, height, look) => {
-    const w = now().w, far = 9 / Math.hypot(...w, 1e-9);
-    const box = axes(ctx, width, height, look, { x: [-3, 3], y: [-3, 3], xlabel: model.get("features")[0], ylabel: model.get("features")[1] });
-    ctx.font = look.font(11);
-    ctx.textAlign = "center";
-    for (const [x, y, t] of samples) {
-      ctx.fillStyle = look.colours[t > 0 ? 0 : 1];
-      ctx.fillText(t > 0 ? "○" : "×", box.px(x), box.py(y) + 4);
-    }
-    line(ctx, box, [-w[1] * far, w[1] * far], [w[0] * far, -w[0] * far], look.fg);
-  });
-  const plots = [surface, loss, data], status = statusLine();
+  const picture = (caption, height, paint) => plot(caption, height, (...all) =>
+    paint(...all, { points: done(), ghost, best, samples, features, cache, problem: state.get().problem }));
+  const surface = picture("Loss over w1 and w2", (width) => clamp(width * 0.8, 300, 420), paintSurface);
+  const loss = picture("Loss of all samples", 190, paintLoss);
+  const data = picture("Samples and the line that separates them", 210, paintSamples);
+  const status = statusLine(), bar = (...list) => el("div", { class: "labkit-bar" }, ...list.map((one) => one.node));
   const table = dataTable("Data table: the last 20 steps", ["step", "w1", "w2", "loss", "gradient norm", "2 / λmax"], () =>
-    done().slice(-20).reverse().map((p) => ({ cells: [p.step, ...p.w.map((v) => sig(v)), sig(p.loss), sig(Math.hypot(...p.gradient)), sig(2 / steepest(p.hessian))] })));
+    done().slice(-20).reverse().map((p) => ({ cells: [p.step, ...[...p.w, p.loss, Math.hypot(...p.gradient), 2 / steepest(p.hessian)].map((v) => sig(v))] })));
   const { speed, w1, w2, seed, ...main } = fields;
-  const bar = (...list) => el("div", { class: "labkit-bar" }, ...list.map((one) => one.node));
   root.append(bar(...Object.values(main)), bar({ node: buttons(play, step, back, again) }, speed), bar(w1, w2, seed),
     el("div", { class: "labkit-grid" }, surface.node, el("div", {}, loss.node, data.node)), status.node, table.node);
 
   function refresh() {
-    rebuild(state.get().steps);
-    if (!now()) { state.put({ steps: path.length - 1 }); return; }
-    for (const [key, field] of Object.entries(fields)) field.set(state.get()[key]);
+    const set = state.get();
+    rebuild(set.steps);
+    if (!now()) return state.put({ steps: path.length - 1 });
+    for (const [key, field] of Object.entries(fields)) field.set(set[key]);
     play.say(time.playing() ? "Pause" : "Run");
     for (const one of [play, step]) one.enable(!ended());
-    back.enable(state.get().steps > 0);
-    const text = sentence(state.get(), now(), n);
+    back.enable(set.steps > 0);
+    const text = sentence(set, now(), n);
     status.set(text);
-    plots.forEach((one) => { one.name(text); one.redraw(); });
+    for (const one of [surface, loss, data]) { one.name(text); one.redraw(); }
     table.fill();
   }
   refresh();
-  return () => { time.pause(); state.close(); plots.forEach((one) => one.close()); };
+  return () => { time.pause(); state.close(); for (const one of [surface, loss, data]) one.close(); };
 }
 
 export { advance, batchOf, contour, first, measure, minimum, sentence, steepest, windowOf };

@@ -129,12 +129,6 @@ function settings(model, changed) {
 // The float32 values of a binary trait; copied, because a message need not start at a multiple of four bytes.
 const floats = (view) => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 
-const UNITS = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]];
-function short(value, unit = "") {
-  const [scale, prefix] = UNITS.find(([size]) => Math.abs(value) >= size) ?? UNITS[4];
-  return `${Number((value / scale).toPrecision(3))}\u00a0${prefix}${unit}`.trim();
-}
-const grouped = (value) => value.toLocaleString("en-GB");
 const sig = (value, digits = 4) => !Number.isFinite(value) ? String(value)
   : value === 0 ? "0" : Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3 ? value.toExponential(digits - 2).replace(/\.?0*e\+?/, "e")
   : String(Number(value.toPrecision(digits)));

@@ -93,89 +93,103 @@ function sentence(info, data, count, shown) {
     + `${short(held, "B")} held. ${info.reason}`;
 }
 
-function render({ model, el: host }) {
-  let data, norms, info, last = 0, at = model.get("state").position;
-  const live = () => ["running", "paused"].includes(info.state);
-  const now = () => (live() || at < 0 ? last : Math.min(at, last));
-  const go = (position) => { at = position; state.put({ position: Math.round(position) }); };
-  const time = player((seconds) => {
-    at = Math.min(last, now() + seconds * state.get().speed);
-    if (at >= last) go(at);
-    return at < last;
-  }, () => refresh());
-  const begin = () => { if (now() >= last) at = 0; time.play(); };
-  const rest = () => { if (time.playing()) time.pause(); go(now()); };
+// What a view holds: the numbers as they came, `last` the newest step, `at` the step a replay has reached (-1: the last).
+const isLive = (view) => ["running", "paused"].includes(view.info.state);
+const nowOf = (view) => (isLive(view) || view.at < 0 ? view.last : Math.min(view.at, view.last));
+const countOf = (view) => upTo(view.data.step, nowOf(view));
+const phaseRows = (view) => ["FP", "BP", "KU"].map((name, k) => ({ name, value: phases(view.data, countOf(view))[k] }));
+const byteRows = (view) => Object.entries(view.info.bytes_held).map(([name, value]) => ({ name: name.replaceAll("_", " "), value }));
+const normRows = (view) => normsAt(view.norms, view.info.layers, nowOf(view));
+
+function pictures(view, state) {
+  const lines = (caption, options) => plot(caption, 190, (ctx, width, height, look) =>
+    strip(ctx, width, height, look, view.data, countOf(view), view.last, options(look.colours)));
+  const chart = (caption, rows, write, log, pick) => plot(caption, () => 28 + 20 * Math.max(1, rows(view).length),
+    (ctx, width, height, look) => bars(ctx, width, look, caption, rows(view), pick(look.colours), log, write));
+  return [
+    lines("Loss", (colours) => ({ key: "loss", name: "Loss of the batch", colour: colours[0], log: state.get().log_loss })),
+    lines("Accuracy", (colours) => ({ key: "accuracy", name: "Accuracy of the batch (◆ test samples)", colour: colours[2], percent: true })),
+    chart("Seconds per step and phase", phaseRows, milli, false, (colours) => colours),
+    chart("Bytes held", byteRows, (v) => short(v, "B"), false, (colours) => [colours[0]]),
+    chart("Gradient norm per layer (line: range so far)", normRows, (v) => sig(v, 3), true, (colours) => [colours[3]]),
+  ];
+}
+
+function tables(view) {
+  const steps = dataTable("Data table: the last 20 points", ["step", "epoch", "loss", "accuracy", "test accuracy", "FP", "BP", "KU"], () => {
+    const { data } = view, count = countOf(view);
+    return Array.from({ length: Math.min(20, count) }, (_, k) => count - 1 - k).map((i) => ({ cells: [grouped(data.step[i]),
+      data.epoch[i], sig(data.loss[i]), sig(data.accuracy[i]), data.test_accuracy[i] >= 0 ? sig(data.test_accuracy[i]) : "–",
+      milli(data.fp[i]), milli(data.bp[i]), milli(data.ku[i])] }));
+  });
+  const others = dataTable("Data table: phases, bytes, gradient norms", ["quantity", "now", "least", "greatest"], () =>
+    [[phaseRows, milli], [byteRows, grouped], [normRows, sig]].flatMap(([rows, write]) => rows(view).map((row) => ({
+      cells: [row.name, write(row.value), row.low ? write(row.low) : "", row.low ? write(row.high) : ""] }))));
+  return [steps, others];
+}
+
+// The four buttons of a run that goes on, or of its replay.
+function runButtons(view, time, go, send) {
+  const rest = () => { if (time.playing()) time.pause(); go(nowOf(view)); };
+  const begin = () => { if (nowOf(view) >= view.last) view.at = 0; time.play(); };
   const play = action("Pause", "p", () => {
-    if (live()) model.send({ command: info.state === "paused" ? "play" : "pause" });
+    if (isLive(view)) send(view.info.state === "paused" ? "play" : "pause");
     else if (time.playing()) rest();
     else begin();
   });
   const step = action("Step", "s", () => {
-    if (live()) { model.send({ command: "step" }); return; }
+    if (isLive(view)) return send("step");
     rest();
-    go(data.step[Math.min(upTo(data.step, now()), data.step.length - 1)] ?? 0);
+    go(view.data.step[Math.min(countOf(view), view.data.step.length - 1)] ?? 0);
   });
-  const stop = action("Stop", "x", () => model.send({ command: "stop" }));
+  const stop = action("Stop", "x", () => send("stop"));
   const again = action("Restart", "r", () => { rest(); go(0); });
-  const root = frame(host, "training", model.get("title"), keysOf(play, step, stop, again));
-  const state = settings(model, () => { if (!time.playing()) at = state.get().position; refresh(); });
+  const follow = (replay) => {
+    play.say((isLive(view) ? view.info.state === "running" : time.playing()) ? "Pause" : "Play");
+    play.enable(isLive(view) || replay);
+    step.enable(isLive(view) || (replay && nowOf(view) < view.last));
+    stop.enable(isLive(view));
+    again.enable(replay);
+  };
+  return { all: [play, step, stop, again], rest, follow };
+}
 
-  const drawStrip = (options) => (ctx, width, height, look) =>
-    strip(ctx, width, height, look, data, upTo(data.step, now()), last, options(look));
-  const rows = () => ["FP", "BP", "KU"].map((name, k) => ({ name, value: phases(data, upTo(data.step, now()))[k] }));
-  const held = () => Object.entries(info.bytes_held).map(([name, value]) => ({ name: name.replaceAll("_", " "), value }));
-  const gradients = () => normsAt(norms, info.layers, now());
-  const chart = (caption, list, write, log, pick) => plot(caption, () => 28 + 20 * Math.max(1, list().length),
-    (ctx, width, height, look) => bars(ctx, width, look, caption, list(), pick(look.colours), log, write));
-  const plots = [
-    plot("Loss", 190, drawStrip((look) => ({ key: "loss", name: "Loss of the batch", colour: look.colours[0], log: state.get().log_loss }))),
-    plot("Accuracy", 190, drawStrip((look) => ({ key: "accuracy", name: "Accuracy of the batch (◆ test samples)", colour: look.colours[2], percent: true }))),
-    chart("Seconds per step and phase", rows, milli, false, (colours) => colours),
-    chart("Bytes held", held, (v) => short(v, "B"), false, (colours) => [colours[0]]),
-    chart("Gradient norm per layer (line: range so far)", gradients, (v) => sig(v, 3), true, (colours) => [colours[3]]),
-  ];
-  const status = statusLine(1000);
-  const table = dataTable("Data table: the last 20 points",
-    ["step", "epoch", "loss", "accuracy", "test accuracy", "FP", "BP", "KU"], () => {
-      const count = upTo(data.step, now()), from = Math.max(0, count - 20);
-      return Array.from({ length: count - from }, (_, k) => count - 1 - k).map((i) => ({ cells: [grouped(data.step[i]),
-        data.epoch[i], sig(data.loss[i]), sig(data.accuracy[i]), data.test_accuracy[i] >= 0 ? sig(data.test_accuracy[i]) : "–",
-        milli(data.fp[i]), milli(data.bp[i]), milli(data.ku[i])] }));
-    });
-  const more = dataTable("Data table: phases, bytes, gradient norms", ["quantity", "now", "least", "greatest"], () =>
-    [[rows, milli], [held, grouped], [gradients, sig]].flatMap(([list, write]) => list().map((row) => ({
-      cells: [row.name, write(row.value), row.low ? write(row.low) : "", row.low ? write(row.high) : ""] }))));
+function render({ model, el: host }) {
+  const view = { at: model.get("state").position };
+  const go = (position) => { view.at = position; state.put({ position: Math.round(position) }); };
+  const time = player((seconds) => {
+    view.at = Math.min(view.last, nowOf(view) + seconds * state.get().speed);
+    if (view.at >= view.last) go(view.at);
+    return view.at < view.last;
+  }, () => refresh());
+  const run = runButtons(view, time, go, (command) => model.send({ command }));
+  const root = frame(host, "training", model.get("title"), keysOf(...run.all));
+  const state = settings(model, () => { if (!time.playing()) view.at = state.get().position; refresh(); });
+  const plots = pictures(view, state), status = statusLine(1000), data = tables(view);
   const log = toggle("Logarithmic loss", state.get().log_loss, (value) => state.put({ log_loss: value }));
   const speed = slider("Steps per second", { min: 1, max: 10000, log: true }, state.get().speed, (value) => state.put({ speed: value }));
-  const position = slider("Step shown", { min: 0, max: 1 }, 0, (value) => { rest(); go(value); });
+  const position = slider("Step shown", { min: 0, max: 1 }, 0, (value) => { run.rest(); go(value); });
   const place = el("div", { class: "labkit-bar" }, position.node, speed.node);
-  root.append(el("div", { class: "labkit-bar" }, buttons(play, step, stop, again), log.node), place,
-    el("div", { class: "labkit-grid" }, ...plots.map((one) => one.node)), status.node, table.node, more.node);
+  root.append(el("div", { class: "labkit-bar" }, buttons(...run.all), log.node), place,
+    el("div", { class: "labkit-grid" }, ...plots.map((one) => one.node)), status.node, ...data.map((one) => one.node));
 
   function refresh() {
-    const replay = !live() && data.step.length > 1, count = upTo(data.step, now());
-    play.say((live() ? info.state === "running" : time.playing()) ? "Pause" : "Play");
-    play.enable(live() || replay);
-    step.enable(live() || (replay && now() < last));
-    stop.enable(live());
-    again.enable(replay);
+    const { info, last } = view, now = nowOf(view), replay = !isLive(view) && view.data.step.length > 1;
+    run.follow(replay);
     log.set(state.get().log_loss);
     speed.set(state.get().speed);
     position.limit(last);
-    position.set(Math.round(now()));
+    position.set(Math.round(now));
     place.hidden = !replay;
-    const shown = live() ? info.state : time.playing() ? "replay" : info.live && now() >= last ? info.state : "replay, paused";
-    const text = sentence(info, data, count, shown[0].toUpperCase() + shown.slice(1));
+    const shown = isLive(view) || (info.live && now >= last) ? info.state : time.playing() ? "replay" : "replay, paused";
+    const text = sentence(info, view.data, countOf(view), shown[0].toUpperCase() + shown.slice(1));
     status.set(text);
-    plots.forEach((one) => { one.name(text); one.redraw(); });
-    table.fill();
-    more.fill();
+    for (const one of plots) { one.name(text); one.redraw(); }
+    for (const one of data) one.fill();
   }
   function receive() {
-    data = unpack(floats(model.get("points")), model.get("columns"));
-    norms = floats(model.get("norms"));
-    info = model.get("info");
-    last = data.step.at(-1) ?? 0;
+    Object.assign(view, { data: unpack(floats(model.get("points")), model.get("columns")), norms: floats(model.get("norms")), info: model.get("info") });
+    view.last = view.data.step.at(-1) ?? 0;
     refresh();
   }
   // Every message carries it.
@@ -184,7 +198,7 @@ function render({ model, el: host }) {
   return () => {
     time.pause();
     state.close();
-    plots.forEach((one) => one.close());
+    for (const one of plots) one.close();
     model.off("change:info", receive);
   };
 }

@@ -1,0 +1,94 @@
+"""Every widget as a plain page, without a kernel: narrow and wide, light and dark, alive, and nothing fetched."""
+
+import numpy as np
+import pytest
+from notebook_page import listen, move_every_control, settle, unnamed_controls
+
+from labkit.engine.events import TrainEvent
+from labkit.widgets import (
+    convolution_walk,
+    gradient_descent_stepper,
+    network_anatomy,
+    static_page,
+    training_view,
+)
+
+pytestmark = pytest.mark.browser
+
+
+def events():
+    return [
+        TrainEvent(
+            k, k // 20, 2.3 * 0.97**k, 1 - 0.97**k, {"fp": 1e-3, "bp": 2e-3, "ku": 2e-3}, {"weights": 4}, {"a": 1.0}
+        )
+        for k in range(60)
+    ]
+
+
+VIEWS = {
+    "anatomy": lambda: network_anatomy("resnet18_32", all_layers=True),
+    "training": lambda: training_view(events()),
+    "convolution": lambda: convolution_walk(np.arange(35).reshape(5, 7), stride=2, padding=3, mode="dX"),
+    "descent": lambda: gradient_descent_stepper("logistic", "momentum", batch=8),
+}
+# What to do by keyboard so that the sentence of the view changes: a button to focus, and a key.
+MOVES = {"training": ("Restart", "r"), "convolution": ("Step", "s"), "descent": ("Step", "s")}
+
+
+@pytest.fixture(params=list(VIEWS))
+def kind(request):
+    return request.param
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(480, "light"), (1400, "dark")])
+def test_a_view_on_a_plain_page(kind, width, scheme, chromium, tmp_path, artifacts):
+    file = tmp_path / f"{kind}.html"
+    file.write_text(static_page(VIEWS[kind](), title=kind), encoding="utf-8")
+    page = chromium.page(width=width, height=900, color_scheme=scheme)
+    problems = listen(page)
+    try:
+        page.goto(file.as_uri())
+        widget = page.locator(f".labkit-{kind}")
+        settle(page)
+        wide, room = page.evaluate("() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert wide <= room
+        assert widget.evaluate("(node) => node.hasAttribute('data-dark')") == (scheme == "dark")
+        for details in widget.locator("summary").all():
+            details.press("Enter")
+        settle(page)
+        assert widget.locator("tbody tr").count() > 0
+        widget.screenshot(path=artifacts / f"static_{kind}_{width}_{scheme}.png")
+        assert unnamed_controls(widget) == []
+        if kind in MOVES:
+            said = widget.get_by_role("status").inner_text()
+            widget.get_by_role("button", name=MOVES[kind][0]).focus()
+            page.keyboard.press(MOVES[kind][1])
+            settle(page, 1.3)
+            assert widget.get_by_role("status").inner_text() != said
+        assert move_every_control(page, widget) == []
+        assert problems == []
+    finally:
+        page.context.close()
+
+
+def test_the_focus_can_be_seen(kind, chromium, tmp_path):
+    file = tmp_path / f"{kind}.html"
+    file.write_text(static_page(VIEWS[kind](), title=kind), encoding="utf-8")
+    page = chromium.page()
+    try:
+        page.goto(file.as_uri())
+        settle(page)
+        names, count = set(), page.locator(".labkit-widget :is(button, input, select, summary)").count()
+        for _ in range(count):
+            page.keyboard.press("Tab")
+            found = page.evaluate(
+                """() => {
+                  const node = document.activeElement, style = getComputedStyle(node);
+                  return [node.outerHTML.slice(0, 200), style.outlineStyle, parseFloat(style.outlineWidth)];
+                }"""
+            )
+            assert found[1] == "solid" and found[2] >= 2, found[0]
+            names.add(found[0])
+        assert len(names) > count / 2
+    finally:
+        page.context.close()
