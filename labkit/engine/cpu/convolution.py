@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from labkit.engine.cpu.columns import ColumnsConv
 from labkit.engine.cpu.compiled import compiled
+from labkit.engine.cpu.shifted_conv import ShiftedConv
 from labkit.engine.cpu.winograd_conv import WinogradConv, suits
 from labkit.engine.cpu.work import run
 from labkit.network import Conv, Shape
@@ -16,7 +16,7 @@ class ConvOps:
         (shape,) = input_shapes
         self._y = np.empty((batch, *layer.output_shape(shape)), dtype)
         self._dx = np.empty((batch, *shape), dtype)
-        self._method = (WinogradConv if suits(layer, shape) else ColumnsConv)(layer, shape, dtype)
+        self._method = (WinogradConv if suits(layer, shape) else ShiftedConv)(layer, shape, dtype)
         self._dense, self._links = None, None
         if layer.connections is not None:
             # The same twice: weights, and their gradients.

@@ -1,12 +1,13 @@
-"""The matrix product at the heart of convolutions and dense layers, on matrices stored in panels.
+"""The piece of a matrix product that fits into registers, as LLVM code: the heart of convolutions and dense layers.
 
 A matrix [rows, columns] in *panels* is cut into blocks of `lanes` columns, and each block holds its rows one after the
 other: value (i, j) stands at (j // lanes) * step + i * lanes + j % lanes, where `step` (rows * lanes or more) is the
 distance from block to block. Columns are padded with zeros to whole blocks. Read along a row it feeds one number at a
 time to every lane; read a row at a time it fills whole vectors: so any matrix can be either factor of a product.
 
-`tile` keeps a small piece of the result, some rows by one or two vectors, in registers while it walks along the depth
-of the product, so that every number loaded is used many times (Goto and van de Geijn 2008).
+A tile keeps some rows by one or two vectors of the result in registers while it walks along the depth of the product,
+so that every number loaded is used many times (Goto and van de Geijn 2008). Its loops over whole matrices are those
+of `product`.
 """
 
 from llvmlite import ir
@@ -14,21 +15,14 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from labkit.engine.cpu.compiled import compiled
 from labkit.engine.cpu.vectors import (
-    REGISTERS,
     Vector,
     ir_vector,
-    lanes,
     load_vector,
     pointer,
     spread_scalar,
     store_vector,
 )
-
-# Rows of a tile two vectors wide: its sums, two vectors of b and one of a have to fit into the registers.
-TALL = 12 if REGISTERS == 32 else 6
-ACROSS = 8  # rows of a tile of a transposed product: a divisor of `lanes`, or all of them where lanes is smaller
 
 
 def make_tile(rows: int, vectors: int, transposed: bool):
@@ -58,6 +52,70 @@ def make_tile(rows: int, vectors: int, transposed: bool):
 
         i64 = types.int64
         return types.void(a, i64, i64, b, i64, i64, c, i64, i64, i64, i64, types.boolean), emit
+
+    return tile
+
+
+def make_shifted_tile(rows: int, vectors: int):
+    """An intrinsic tile(a, at, b, bt, shifts, st, c, ct, c_row, c_step, depth, add): `make_tile`, transposed, but with
+    b's rows taken from anywhere: row k are the values from b[bt + shifts[st + k]] on, not in panels.
+
+    So one image, shifted, stands for all the rows of a convolution's matrix of columns.
+    """
+
+    @intrinsic
+    def tile(typing, a, at, b, bt, shifts, st, c, ct, c_row, c_step, depth, add):
+        vector = Vector(a.dtype)
+
+        def emit(context, builder, signature, arguments):
+            a_, at_, b_, bt_, shifts_, st_, c_, ct_, c_row_, c_step_, depth_, add_ = arguments
+            from_a = pointer(context, builder, a, a_, at_)
+            from_b = pointer(context, builder, b, b_, bt_)
+            table = pointer(context, builder, shifts, shifts_, st_)
+            to_c = pointer(context, builder, c, c_, ct_)
+            high, step = min(rows, vector.lanes), ir.IntType(64)(vector.lanes)
+            sums = _zeros(builder, vector, high * vectors)
+            with cgutils.for_range(builder, depth_) as k:
+                place_a = builder.gep(from_a, [builder.mul(k.index, step)])
+                place_b = builder.gep(from_b, [builder.load(builder.gep(table, [k.index]))])
+                places = [builder.gep(place_a, [ir.IntType(64)(i)]) for i in range(high)]
+                _multiply(builder, vector, sums, places, (place_b, step), vectors)
+            _write(builder, vector, sums, to_c, (c_row_, c_step_), add_, high, vectors)
+            return context.get_dummy_value()
+
+        i64 = types.int64
+        return types.void(a, i64, b, i64, shifts, i64, c, i64, i64, i64, i64, types.boolean), emit
+
+    return tile
+
+
+def make_picked_tile(rows: int, vectors: int):
+    """An intrinsic tile(a, at, shifts, st, b, bt, b_step, c, ct, c_row, c_step, depth, add): `make_tile`, but with a's
+    rows taken from anywhere: row i are the values from a[at + shifts[st + i]] on, not in panels.
+    """
+
+    @intrinsic
+    def tile(typing, a, at, shifts, st, b, bt, b_step, c, ct, c_row, c_step, depth, add):
+        vector = Vector(a.dtype)
+
+        def emit(context, builder, signature, arguments):
+            a_, at_, shifts_, st_, b_, bt_, b_step_, c_, ct_, c_row_, c_step_, depth_, add_ = arguments
+            from_a = pointer(context, builder, a, a_, at_)
+            from_b = pointer(context, builder, b, b_, bt_)
+            table = pointer(context, builder, shifts, shifts_, st_)
+            to_c = pointer(context, builder, c, c_, ct_)
+            i64 = ir.IntType(64)
+            starts = [builder.gep(from_a, [builder.load(builder.gep(table, [i64(i)]))]) for i in range(rows)]
+            sums = _zeros(builder, vector, rows * vectors)
+            with cgutils.for_range(builder, depth_) as k:
+                place_b = builder.gep(from_b, [builder.mul(k.index, i64(vector.lanes))])
+                places = [builder.gep(start, [k.index]) for start in starts]
+                _multiply(builder, vector, sums, places, (place_b, b_step_), vectors)
+            _write(builder, vector, sums, to_c, (c_row_, c_step_), add_, rows, vectors)
+            return context.get_dummy_value()
+
+        i64 = types.int64
+        return types.void(a, i64, shifts, i64, b, i64, i64, c, i64, i64, i64, i64, types.boolean), emit
 
     return tile
 
@@ -129,56 +187,3 @@ def _write(builder, vector: Vector, sums: list, c, steps: tuple, add, rows: int,
         with overwriting:
             for sum_, place in places():
                 store_vector(builder, builder.load(sum_), place, vector)
-
-
-_tall2, _tall1 = make_tile(TALL, 2, False), make_tile(TALL, 1, False)
-_low2, _low1 = make_tile(TALL // 3, 2, False), make_tile(TALL // 3, 1, False)
-_flat2, _flat1 = make_tile(1, 2, False), make_tile(1, 1, False)
-_across2, _across1 = make_tile(ACROSS, 2, True), make_tile(ACROSS, 1, True)
-
-
-@compiled
-def product(a, at, a_step, b, bt, b_step, c, ct, c_row, c_step, rows, panels, depth, add):
-    """c = a . b (or c += a . b, if `add`) for `rows` rows of a and c, and `panels` panels of b and c.
-
-    at, bt, ct: where a, b and c start; a_step, b_step, c_step: from panel to panel; c_row: from row to row of c, so
-    that c need not be in panels. The panels of b should fit into the cache two at a time.
-    """
-    for j in range(0, panels - 1, 2):
-        bj, cj, i = bt + j * b_step, ct + j * c_step, 0
-        while i + TALL <= rows:
-            _tall2(a, at + i * lanes(a), a_step, b, bj, b_step, c, cj + i * c_row, c_row, c_step, depth, add)
-            i += TALL
-        while i + TALL // 3 <= rows:
-            _low2(a, at + i * lanes(a), a_step, b, bj, b_step, c, cj + i * c_row, c_row, c_step, depth, add)
-            i += TALL // 3
-        while i < rows:
-            _flat2(a, at + i * lanes(a), a_step, b, bj, b_step, c, cj + i * c_row, c_row, c_step, depth, add)
-            i += 1
-    if panels % 2:
-        bj, cj, i = bt + (panels - 1) * b_step, ct + (panels - 1) * c_step, 0
-        while i + TALL <= rows:
-            _tall1(a, at + i * lanes(a), a_step, b, bj, b_step, c, cj + i * c_row, c_row, c_step, depth, add)
-            i += TALL
-        while i + TALL // 3 <= rows:
-            _low1(a, at + i * lanes(a), a_step, b, bj, b_step, c, cj + i * c_row, c_row, c_step, depth, add)
-            i += TALL // 3
-        while i < rows:
-            _flat1(a, at + i * lanes(a), a_step, b, bj, b_step, c, cj + i * c_row, c_row, c_step, depth, add)
-            i += 1
-
-
-@compiled
-def transposed_product(a, at, a_step, b, bt, b_step, c, ct, c_row, c_step, blocks, panels, depth, add):
-    """c = a^T . b (or +=): as `product`, but c has a row for each column of a, of which there are `blocks` panels."""
-    across = min(ACROSS, lanes(a))
-    for j in range(0, panels - 1, 2):
-        bj, cj = bt + j * b_step, ct + j * c_step
-        for i in range(0, blocks * lanes(a), across):
-            ai = at + i // lanes(a) * a_step + i % lanes(a)
-            _across2(a, ai, a_step, b, bj, b_step, c, cj + i * c_row, c_row, c_step, depth, add)
-    if panels % 2:
-        bj, cj = bt + (panels - 1) * b_step, ct + (panels - 1) * c_step
-        for i in range(0, blocks * lanes(a), across):
-            ai = at + i // lanes(a) * a_step + i % lanes(a)
-            _across1(a, ai, a_step, b, bj, b_step, c, cj + i * c_row, c_row, c_step, depth, add)

@@ -5,6 +5,7 @@ arrays are 1-D and C-contiguous; places in them are counted in values, and nothi
 """
 
 import operator
+from collections.abc import Callable
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -103,6 +104,85 @@ def store(typing, a, place, v):
         return context.get_dummy_value()
 
     return types.void(a, types.int64, v), emit
+
+
+@intrinsic
+def load_some(typing, a, place, count):
+    """The vector whose first `count` lanes are a[place : place + count], and whose others are zero and not read."""
+    vector = Vector(a.dtype)
+
+    def emit(context, builder, signature, arguments):
+        kind = ir_vector(vector)
+        address = builder.bitcast(pointer(context, builder, a, arguments[0], arguments[1]), kind.as_pointer())
+        mask = _first_lanes(builder, arguments[2], kind.count)
+        align = ir.IntType(32)(vector.dtype.bitwidth // 8)
+        types_ = (kind.as_pointer(), ir.IntType(32), mask.type, kind)
+        function = _masked(builder, "load", kind, ir.FunctionType(kind, types_))
+        return builder.call(function, (address, align, mask, ir.Constant(kind, [0.0] * kind.count)))
+
+    return vector(a, types.int64, types.int64), emit
+
+
+@intrinsic
+def store_some(typing, a, place, v, count):
+    """a[place : place + count] = the first `count` lanes of v."""
+
+    def emit(context, builder, signature, arguments):
+        kind = ir_vector(v)
+        address = builder.bitcast(pointer(context, builder, a, arguments[0], arguments[1]), kind.as_pointer())
+        mask = _first_lanes(builder, arguments[3], kind.count)
+        align = ir.IntType(32)(v.dtype.bitwidth // 8)
+        types_ = (kind, kind.as_pointer(), ir.IntType(32), mask.type)
+        function = _masked(builder, "store", kind, ir.FunctionType(ir.VoidType(), types_))
+        builder.call(function, (arguments[2], address, align, mask))
+        return context.get_dummy_value()
+
+    return types.void(a, types.int64, v, types.int64), emit
+
+
+def _shuffle(lane: Callable[[int, int], int]):
+    """An intrinsic (u, v) -> the vector whose lane j is lane(j, lanes) of u's lanes followed by v's."""
+
+    @intrinsic
+    def shuffle(typing, u, v):
+        def emit(context, builder, signature, arguments):
+            kind = ir.VectorType(ir.IntType(32), u.lanes)
+            mask = ir.Constant(kind, [lane(j, u.lanes) for j in range(u.lanes)])
+            return builder.shuffle_vector(*arguments, mask)
+
+        return u(u, v), emit
+
+    return shuffle
+
+
+# Every second lane of u and v; and back: the first (last) half of u's lanes in the even places of v.
+every_second = _shuffle(lambda j, count: 2 * j)
+weave_first = _shuffle(lambda j, count: count + j if j % 2 else j // 2)
+weave_last = _shuffle(lambda j, count: count + j if j % 2 else count // 2 + j // 2)
+
+
+@intrinsic
+def filled(typing, a, number):
+    """A vector of array `a`'s type with `number` in every lane."""
+    vector = Vector(a.dtype)
+
+    def emit(context, builder, signature, arguments):
+        return spread_scalar(builder, context.cast(builder, arguments[1], number, vector.dtype), ir_vector(vector))
+
+    return vector(a, number), emit
+
+
+def _first_lanes(builder, count, lanes_: int):
+    """LLVM's mask of the lanes below `count`."""
+    kind = ir.VectorType(ir.IntType(64), lanes_)
+    numbers = ir.Constant(kind, list(range(lanes_)))
+    return builder.icmp_signed("<", numbers, spread_scalar(builder, count, kind))
+
+
+def _masked(builder, what: str, kind: ir.VectorType, function_type: ir.FunctionType):
+    """LLVM's function for a masked load or store of vectors of `kind`."""
+    letter = "f32" if isinstance(kind.element, ir.FloatType) else "f64"
+    return cgutils.get_or_insert_function(builder.module, function_type, f"llvm.masked.{what}.v{kind.count}{letter}.p0")
 
 
 def _binary(instruction: str):

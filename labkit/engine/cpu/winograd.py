@@ -13,9 +13,9 @@ are the least of the simple choices: about 1e-6 of the result in float32, agains
 Each of the three is applied along the columns of a small square and then along its rows ("lines").
 """
 
-from labkit.engine.cpu.compiled import compiled
-from labkit.engine.cpu.panels import maps_to_panel, panel_to_maps
-from labkit.engine.cpu.vectors import lanes, load, store, transpose
+from labkit.engine.cpu.compiled import compiled, inlined
+from labkit.engine.cpu.panels import filters_to_lanes, maps_to_panel, panel_to_maps
+from labkit.engine.cpu.vectors import lanes, load, store
 
 POINTS = 6
 SQUARE = POINTS * POINTS
@@ -29,7 +29,7 @@ _SCALE_A = 1 / (2 * _A2 * (_A2 - _B2))
 _SCALE_B = 1 / (2 * _B2 * (_B2 - _A2))
 
 
-@compiled
+@inlined
 def interpolate(source, at, step, target, to, step2):
     """Six inputs to six points: row i of the result is the product of (x - p) over all finite points p but the i-th."""
     d0, d1, d2 = load(source, at), load(source, at + step), load(source, at + 2 * step)
@@ -44,7 +44,7 @@ def interpolate(source, at, step, target, to, step2):
     store(target, to + 5 * step2, d1 + d5 - _SUM * d3)
 
 
-@compiled
+@inlined
 def evaluate(source, at, step, length, target, to, step2, scale_a, scale_b):
     """The polynomial with `length` coefficients (2 to 5) at the six points; its values at +-a, +-1/a are scaled."""
     c0, c1 = load(source, at), load(source, at + step)
@@ -66,7 +66,7 @@ def evaluate(source, at, step, length, target, to, step2, scale_a, scale_b):
     store(target, to + 5 * step2, last)
 
 
-@compiled
+@inlined
 def collect(source, at, step, length, target, to, step2, scale_a, scale_b):
     """Six points to `length` values (2 to 5): value i is the sum of p^i times the scaled value at each point p."""
     v0, v5 = load(source, at), load(source, at + 5 * step)
@@ -144,7 +144,6 @@ def filters_to_points(first, end, part, w, u, filters, turned, scratch):
     """
     r, all_lanes, depth, lane_step, depth_step = filters
     width, count = lanes(w), r * r
-    # Whole squares of lanes x lanes values are transposed: rows beyond the r * r that are wanted need room, too.
     taps, work = scratch[part, : 36 * width + width * width], scratch[part, 36 * width + width * width :]
     start, direction = (width + count - 1, -1) if turned else (0, 1)
     least = start - (count - 1) if turned else start
@@ -153,15 +152,7 @@ def filters_to_points(first, end, part, w, u, filters, turned, scratch):
         valid = min(width, all_lanes - panel * width)
         for d in range(depth):
             place = panel * width * lane_step + d * depth_step
-            furthest = place + (width - 1) * lane_step + (count + width - 1) // width * width
-            if valid == width and furthest <= w.size:
-                for tap in range(0, count, width):
-                    to = (start + tap * direction) * width
-                    transpose(w, place + tap, lane_step, taps, to, direction * width)
-            else:
-                for k in range(valid):
-                    for tap in range(count):
-                        taps[(start + tap * direction) * width + k] = w[place + k * lane_step + tap]
+            filters_to_lanes(w, place, lane_step, count, valid, taps, start, direction)
             for j in range(r):
                 at = (least + j) * width
                 evaluate(taps, at, r * width, r, work, j * width, r * width, _SCALE_A, _SCALE_B)

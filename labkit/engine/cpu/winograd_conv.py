@@ -5,8 +5,8 @@ import numpy as np
 from labkit.engine import threads
 from labkit.engine.cpu.compiled import compiled
 from labkit.engine.cpu.panels import blocks, panel_to_maps
+from labkit.engine.cpu.product import product, transposed_product
 from labkit.engine.cpu.scratch import scratch
-from labkit.engine.cpu.tile import product, transposed_product
 from labkit.engine.cpu.vectors import lanes, lanes_of
 from labkit.engine.cpu.winograd import (
     SQUARE,
