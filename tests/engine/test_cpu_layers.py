@@ -52,6 +52,7 @@ CASES = {
     "conv 7x7, one channel": (Conv(12, 7, padding=3), [(1, 14, 14)], 5),
     "conv 11x11 stride 4": (Conv(8, 11, stride=4), [(3, 31, 27)], 2),
     "conv over the whole map": (Conv(21, 5), [(16, 5, 5)], 5),
+    "conv over the whole map, groups": (Conv(8, 4, groups=2), [(6, 4, 4)], 5),
     "conv padding beyond window": (Conv(16, 3, padding=4), [(16, 4, 5)], 2),
     "conv input without any window": (Conv(4, 1, stride=3), [(4, 6, 8)], 2),
     "conv depthwise": (Conv(6, 3, padding=1, groups=6), [(6, 7, 5)], 4),

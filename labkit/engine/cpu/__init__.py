@@ -7,7 +7,7 @@ and the loops that it runs. What every layer computes stands, readable, in `labk
 import numpy as np
 
 from labkit.engine.cpu.activations import LeakyReLUOps, LogisticOps, ReLUOps, SoftmaxOps, TanhOps
-from labkit.engine.cpu.convolution import ConvOps
+from labkit.engine.cpu.convolution import ConvOps, DenseConvOps, is_dense
 from labkit.engine.cpu.dense import DenseOps
 from labkit.engine.cpu.dropout import DropoutOps
 from labkit.engine.cpu.normalize import BatchNormOps
@@ -48,4 +48,5 @@ def prepare(layer: Layer, input_shapes: tuple[Shape, ...], batch: int, dtype: np
     """
     if dtype not in (np.float32, np.float64):
         raise LabError(f"the cpu backend was asked for {np.dtype(dtype).name}", "take float32 or float64")
-    return _OPS[type(layer)](layer, input_shapes, batch, np.dtype(dtype))
+    ops = DenseConvOps if is_dense(layer, input_shapes) else _OPS[type(layer)]
+    return ops(layer, input_shapes, batch, np.dtype(dtype))

@@ -1,12 +1,15 @@
 """Convolution: chooses the method, and does what both methods have in common."""
 
+from math import prod
+
 import numpy as np
 
 from labkit.engine.cpu.compiled import compiled
+from labkit.engine.cpu.dense import DenseOps
 from labkit.engine.cpu.shifted_conv import ShiftedConv
 from labkit.engine.cpu.winograd_conv import WinogradConv, suits
 from labkit.engine.cpu.work import run
-from labkit.network import Conv, Shape
+from labkit.network import Conv, Dense, Layer, Shape
 
 
 class ConvOps:
@@ -52,6 +55,39 @@ class ConvOps:
             return weights["weight"].reshape(-1)
         self._dense[0][self._links] = weights["weight"]
         return self._dense[0].reshape(-1)
+
+
+def is_dense(layer: Layer, input_shapes: tuple[Shape, ...]) -> bool:
+    """Whether `layer` is a convolution whose one window is the whole map: a dense layer by another name."""
+    if not isinstance(layer, Conv) or layer.groups > 1 or layer.connections or max(layer.padding):
+        return False
+    return input_shapes[0][1:] == (layer.R, layer.S)
+
+
+class DenseConvOps:
+    """A convolution with a window over the whole map, computed as the dense layer that it is."""
+
+    def __init__(self, layer: Conv, input_shapes: tuple[Shape, ...], batch: int, dtype: np.dtype):
+        (self._shape,) = input_shapes
+        self._dense = DenseOps(Dense(layer.K, layer.bias), ((prod(self._shape),),), batch, dtype)
+        self.workspace_bytes = self._dense.workspace_bytes
+
+    def forward(self, xs, weights, state, training, draw):
+        flat = xs[0].reshape(len(xs[0]), -1)
+        y = self._dense.forward((flat,), _matrices(weights), state, training, draw)
+        return y.reshape(*y.shape, 1, 1)
+
+    def backward_weights(self, dy, weights, gradients):
+        self._dense.backward_weights(dy.reshape(len(dy), -1), _matrices(weights), _matrices(gradients))
+
+    def backward_data(self, dy, weights):
+        (dx,) = self._dense.backward_data(dy.reshape(len(dy), -1), _matrices(weights))
+        return (dx.reshape(len(dx), *self._shape),)
+
+
+def _matrices(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Filters [K, C, R, S] as the matrix [K, C * R * S]; the bias as it is."""
+    return {name: array.reshape(len(array), -1) if name == "weight" else array for name, array in arrays.items()}
 
 
 @compiled

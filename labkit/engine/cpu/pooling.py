@@ -6,6 +6,8 @@ from labkit.engine.cpu.compiled import compiled, compiled_exactly
 from labkit.engine.cpu.work import run
 from labkit.network import AvgPool, MaxPool, Shape
 
+PAIRS = (2, 2, 2, 2, 0, 0)  # the commonest window, for which there are loops of its own
+
 
 class MaxPoolOps:
     """Largest value of each window; the first one where several are equal."""
@@ -17,12 +19,13 @@ class MaxPoolOps:
         self._where = np.empty((batch, *output), np.int32)  # index within the H*W values of the map
         self._dx = np.empty((batch, *shape), dtype)
         self._window = (layer.R, layer.S, *layer.stride, *layer.padding)
+        self._pairs = self._window == PAIRS
         self.workspace_bytes = self._y.nbytes + self._where.nbytes + self._dx.nbytes
 
     def forward(self, xs, weights, state, training, draw):
         (x,) = xs
         y = self._y[: len(x)]
-        run(max_pool, len(x), x.size, x, y, self._where, self._window)
+        run(pair_max if self._pairs else max_pool, len(x), x.size, x, y, self._where, self._window)
         return y
 
     def backward_data(self, dy, weights):
@@ -43,17 +46,18 @@ class AvgPoolOps:
         self._dx = np.empty((batch, *shape), dtype)
         self._window = (layer.R, layer.S, *layer.stride, *layer.padding)
         self._scale = dtype.type(1 / (layer.R * layer.S))
+        self._pairs = self._window == PAIRS
         self.workspace_bytes = self._y.nbytes + self._dx.nbytes
 
     def forward(self, xs, weights, state, training, draw):
         (x,) = xs
         y = self._y[: len(x)]
-        run(window_sum, len(x), x.size, x, y, self._window, self._scale)
+        run(pair_sum if self._pairs else window_sum, len(x), x.size, x, y, self._window, self._scale)
         return y
 
     def backward_data(self, dy, weights):
         dx = self._dx[: len(dy)]
-        run(window_spread, len(dy), dx.size, dy, dx, self._window, self._scale)
+        run(pair_spread if self._pairs else window_spread, len(dy), dx.size, dy, dx, self._window, self._scale)
         return (dx,)
 
     def backward_weights(self, dy, weights, gradients):
@@ -122,3 +126,51 @@ def window_spread(first, end, part, dy, dx, window, scale):
                     for h in range(max(h0, 0), min(h0 + R, H)):
                         for w in range(max(w0, 0), min(w0 + S, W)):
                             dx[n, c, h, w] += share
+
+
+@compiled_exactly
+def pair_max(first, end, part, x, y, where, window):
+    """`max_pool` for windows of 2 x 2 side by side."""
+    W = x.shape[3]
+    for n in range(first, end):
+        for c in range(y.shape[1]):
+            for p in range(y.shape[2]):
+                above, below = x[n, c, 2 * p], x[n, c, 2 * p + 1]
+                for q in range(y.shape[3]):
+                    best, at = above[2 * q], np.int32(2 * p * W + 2 * q)
+                    value = above[2 * q + 1]
+                    later = (value > best) | (value != value)
+                    best, at = value if later else best, np.int32(2 * p * W + 2 * q + 1) if later else at
+                    value = below[2 * q]
+                    later = (value > best) | (value != value)
+                    best, at = value if later else best, np.int32((2 * p + 1) * W + 2 * q) if later else at
+                    value = below[2 * q + 1]
+                    later = (value > best) | (value != value)
+                    y[n, c, p, q] = value if later else best
+                    where[n, c, p, q] = np.int32((2 * p + 1) * W + 2 * q + 1) if later else at
+
+
+@compiled
+def pair_sum(first, end, part, x, y, window, scale):
+    """`window_sum` for windows of 2 x 2 side by side."""
+    for n in range(first, end):
+        for c in range(y.shape[1]):
+            for p in range(y.shape[2]):
+                above, below = x[n, c, 2 * p], x[n, c, 2 * p + 1]
+                for q in range(y.shape[3]):
+                    y[n, c, p, q] = scale * (above[2 * q] + above[2 * q + 1] + below[2 * q] + below[2 * q + 1])
+
+
+@compiled
+def pair_spread(first, end, part, dy, dx, window, scale):
+    """`window_spread` for windows of 2 x 2 side by side."""
+    for n in range(first, end):
+        for c in range(dy.shape[1]):
+            if dx.shape[2] % 2 or dx.shape[3] % 2:
+                dx[n, c] = 0
+            for p in range(dy.shape[2]):
+                above, below = dx[n, c, 2 * p], dx[n, c, 2 * p + 1]
+                for q in range(dy.shape[3]):
+                    share = scale * dy[n, c, p, q]
+                    above[2 * q], above[2 * q + 1] = share, share
+                    below[2 * q], below[2 * q + 1] = share, share
