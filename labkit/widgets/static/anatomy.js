@@ -96,13 +96,16 @@ function sentence(all, shown, state) {
   const list = names.length > 6 ? `${names.slice(0, 5).join(", ")} and ${names.length - 5} more` : names.join(", ");
   const row = all.find((one) => one.name === state.layer);
   if (row) {
-    const equal = row.weights === 0 ? "it has no weights" : !row.activation_bytes ? "it stores no activations of its own"
+    const equal = row.weights === 0 ? "it has no weights"
+      : !row.activation_bytes ? "it stores no activations of its own"
       : row.equal < 1 ? "its activations weigh more at every batch size"
       : `both weigh the same at batch ${sig(row.equal)}`;
     return `${row.name} (${row.kind}, output ${row.output_shape.join(" × ")}): weights ${short(row.weights, "B")}, `
-      + `activations ${short(row.activations, "B")} at batch ${grouped(state.batch)}, ${short(row.macs)} MAC per sample; ${equal}.`;
+      + `activations ${short(row.activations, "B")} at batch ${grouped(state.batch)}, `
+      + `${short(row.macs)} MAC per sample; ${equal}.`;
   }
-  return `Batch ${grouped(state.batch)}: ${heavy.length} of ${all.filter((one) => one.weights).length} layers with weights `
+  const weighty = all.filter((one) => one.weights).length;
+  return `Batch ${grouped(state.batch)}: ${heavy.length} of ${weighty} layers with weights `
     + `hold more bytes of weights than of activations${heavy.length ? ` (${list})` : ""}. `
     + `Whole network: weights ${short(total("weights"), "B")}, activations ${short(total("activations"), "B")}, `
     + `${short(total("macs"))} MAC per sample.`;
@@ -139,11 +142,13 @@ function render({ model, el: host }) {
   const every = toggle("Layers without weights", state.get().all_layers, (value) => state.put({ all_layers: value }));
   const swatch = (kind) => el("span", { class: `labkit-swatch labkit-${kind}` });
   const legend = el("div", { class: "labkit-bar labkit-legend" },
-    el("span", {}, swatch("weights"), "weights"), el("span", {}, swatch("activations"), "activations of the whole batch"),
+    el("span", {}, swatch("weights"), "weights"),
+      el("span", {}, swatch("activations"), "activations of the whole batch"),
     el("span", {}, swatch("macs"), "multiply-accumulates (MAC)"),
     el("span", {}, "▶ more bytes of weights than of activations"));
   root.append(el("div", { class: "labkit-bar" }, batch.node, scale.node, layer.node, every.node), legend,
-    el("div", { class: "labkit-tall", tabindex: 0, role: "region", "aria-label": "Bars per layer" }, picture.node), status.node, table.node);
+    el("div", { class: "labkit-tall", tabindex: 0, role: "region", "aria-label": "Bars per layer" }, picture.node),
+      status.node, table.node);
 
   function refresh() {
     compute();

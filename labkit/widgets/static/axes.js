@@ -1,7 +1,8 @@
 // Axes and lines of a plot. Returns the box inside the axes and where a pair of values stands in it.
 function axes(ctx, width, height, theme, { x: [x0, x1], y: [y0, y1], log = false, xlabel, ylabel, percent }) {
   ctx.font = theme.font(11);
-  const marks = ticks(y0, y1, Math.max(2, height / 45), log), write = (v) => (percent ? `${sig(v * 100, 3)} %` : sig(v, 3));
+  const marks = ticks(y0, y1, Math.max(2, height / 45), log),
+    write = (v) => (percent ? `${sig(v * 100, 3)} %` : sig(v, 3));
   const left = 12 + Math.max(...marks.map((v) => ctx.measureText(write(v)).width)), right = width - 10;
   const top = 22, bottom = height - 34;
   const px = (v) => left + (right - left) * (v - x0) / (x1 - x0 || 1);

@@ -1,12 +1,13 @@
 // Convolution walk-through. One list of connections serves all three passes: a product of FP joins one input cell, one
 // filter cell and one output cell. FP adds up those of an output, BP those of an input, KU those of a filter cell.
 const MODES = { forward: "y", dX: "x", dW: "f" };
-const NAMES = { forward: { x: "X", f: "W", y: "Y" }, dX: { x: "dX", f: "W", y: "dY" }, dW: { x: "X", f: "dW", y: "dY" } };
+const NAMES = { forward: { x: "X", f: "W", y: "Y" }, dX: { x: "dX", f: "W", y: "dY" },
+  dW: { x: "X", f: "dW", y: "dY" } };
 const SAID = { x: "input", f: "filter", y: "output" };
 
 const outputSize = (size, filter, stride, padding) => Math.floor((size + 2 * padding - filter) / stride) + 1;
 
-// Everything about one setting: grids {x, f, y} as {rows, columns, values}, and the connections {x, f, y, h, w}; x is -1
+// Everything about one setting: grids {x, f, y} as {rows, columns, values}, and the connections {x, f, y, h, w}; x: -1
 // where the window lies on padding. The gradient of the output is a fixed pattern of -3 to 3, easy to check by hand.
 function lay(image, filter, stride, padding, mode) {
   const [H, W, R, S] = [image.length, image[0].length, filter.length, filter[0].length];
@@ -43,9 +44,10 @@ function sentence(board, cell) {
   const padded = terms.filter((one) => one.x < 0).length;
   const many = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
   const why = mode === "forward" ? " under the window" : `: this cell took part in ${many(terms.length, "output")}`;
-  return `${name}[${place(grids[target], cell)}] = ${number(grids[target].values[cell])}, the sum of ${many(terms.length, "product")}${why}`
-    + `${padded ? `, ${padded} of them on padding` : ""}. ${NAMES[mode][sources[0]]} ${grids[sources[0]].rows} × ${grids[sources[0]].columns}, `
-    + `${NAMES[mode][sources[1]]} ${grids[sources[1]].rows} × ${grids[sources[1]].columns}, ${name} ${grids[target].rows} × ${grids[target].columns}.`;
+  const shape = (key) => `${NAMES[mode][key]} ${grids[key].rows} × ${grids[key].columns}`;
+  const what = `${name}[${place(grids[target], cell)}] = ${number(grids[target].values[cell])}`;
+  return `${what}, the sum of ${many(terms.length, "product")}${why}${padded ? `, ${padded} of them on padding` : ""}. `
+    + `${[...sources, target].map(shape).join(", ")}.`;
 }
 
 const cellSize = (width, grid, ring) => Math.floor(clamp((width - 4) / (grid.columns + 2 * ring), 12, 34));
@@ -71,8 +73,10 @@ function drawCell(ctx, look, { x, y, size, value, inside, text, most, low }) {
 
 // One grid: its cells, the ring of padding, and a frame around the cells that the chosen cell is computed from.
 function drawGrid(ctx, width, look, board, key, state) {
-  const grid = board.grids[key], ring = ringOf(board, key), isTarget = key === board.target, name = NAMES[board.mode][key];
-  const size = cellSize(width, grid, ring), terms = termsOf(board, state.cell), most = Math.max(...grid.values.map(Math.abs), 1e-9);
+  const grid = board.grids[key], ring = ringOf(board, key), isTarget = key === board.target,
+    name = NAMES[board.mode][key];
+  const size = cellSize(width, grid, ring), terms = termsOf(board, state.cell),
+    most = Math.max(...grid.values.map(Math.abs), 1e-9);
   const numbered = terms.length <= 25, corner = (i, j) => [(j + ring) * size + 2, TOP + (i + ring) * size];
   ctx.textAlign = "left";
   ctx.font = look.font(12, "600");
@@ -81,7 +85,8 @@ function drawGrid(ctx, width, look, board, key, state) {
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
   for (let i = -ring; i < grid.rows + ring; i++) for (let j = -ring; j < grid.columns + ring; j++) {
-    const inside = i >= 0 && j >= 0 && i < grid.rows && j < grid.columns, at = i * grid.columns + j, [x, y] = corner(i, j);
+    const inside = i >= 0 && j >= 0 && i < grid.rows && j < grid.columns, at = i * grid.columns + j,
+      [x, y] = corner(i, j);
     const text = inside ? (!isTarget || at <= state.reached) && number(grid.values[at]) : board.mode !== "dX" && "0";
     drawCell(ctx, look, { x, y, size, value: grid.values[at], inside, text, most, low: numbered ? 2 : 0 });
   }
@@ -110,12 +115,14 @@ function grids(view, state, go) {
       return TOP + 4 + cellSize(width, grid, ring) * (grid.rows + 2 * ring);
     }, (ctx, width, height, look) => drawGrid(ctx, width, look, view.board, key, state.get()));
     one.canvas.addEventListener("click", (event) => {
-      const grid = view.board.grids[key], ring = ringOf(view.board, key), size = cellSize(one.node.clientWidth, grid, ring);
+      const grid = view.board.grids[key], ring = ringOf(view.board, key),
+        size = cellSize(one.node.clientWidth, grid, ring);
       const i = Math.floor((event.offsetY - TOP) / size) - ring, j = Math.floor((event.offsetX - 2) / size) - ring;
       if (key === view.board.target && i >= 0 && j >= 0 && i < grid.rows && j < grid.columns) go(i * grid.columns + j);
     });
     const fit = () => {
-      one.node.style.flexBasis = `${Math.max(185, 34 * (view.board.grids[key].columns + 2 * ringOf(view.board, key)) + 4)}px`;
+      const columns = view.board.grids[key].columns + 2 * ringOf(view.board, key);
+      one.node.style.flexBasis = `${Math.max(185, 34 * columns + 4)}px`;
     };
     return { ...one, fit };
   });
@@ -125,7 +132,8 @@ function grids(view, state, go) {
 function controls(set, images, filters, change) {
   const pick = (label, key, options) => choice(label, options, set[key], change(key));
   return {
-    mode: pick("Pass", "mode", [["forward", "forward: Y (FP)"], ["dX", "backward: dX (BP)"], ["dW", "backward: dW (KU)"]]),
+    mode: pick("Pass", "mode",
+      [["forward", "forward: Y (FP)"], ["dX", "backward: dX (BP)"], ["dW", "backward: dW (KU)"]]),
     image: pick("Image", "image", Object.keys(images).map((name) => [name])),
     filter: pick("Filter", "filter", Object.keys(filters).map((name) => [name])),
     stride: slider("Stride", { min: 1, max: 4 }, set.stride, change("stride")),
@@ -153,7 +161,8 @@ function render({ model, el: host }) {
     return state.get().cell < count() - 1;
   }, () => { if (!time.playing()) carry = 0; refresh(); });
   const restart = () => state.put({ cell: 0, reached: 0 });
-  const play = action("Play", "p", () => { if (!time.playing() && state.get().cell === count() - 1) restart(); time.toggle(); });
+  const play = action("Play", "p",
+    () => { if (!time.playing() && state.get().cell === count() - 1) restart(); time.toggle(); });
   const step = action("Step", "s", () => go(state.get().cell + 1));
   const again = action("Reset", "r", () => { if (time.playing()) time.pause(); restart(); });
   const move = (rows, columns) => () => {
@@ -170,25 +179,29 @@ function render({ model, el: host }) {
   });
   const { speed, ...main } = fields, cell = slider("Cell", { min: 1, max: 1 }, 1, (value) => go(value - 1));
   const plots = grids(view, state, go), products = el("div", { class: "labkit-products" }), status = statusLine();
-  const table = dataTable("Data table: the products of this cell", ["product", "input cell", "filter cell", "output cell", "value"], () => {
+  const table = dataTable("Data table: the products of this cell",
+    ["product", "input cell", "filter cell", "output cell", "value"], () => {
     const { board } = view, at = (key, one) => (one[key] < 0 ? "padding" : place(board.grids[key], one[key]));
     return termsOf(board, state.get().cell).map((one, k) => ({ cells: [`${k + 1}: ${product(board, one)}`,
       at("x", one), at("f", one), at("y", one), number(one.product)] }));
   });
   root.append(el("div", { class: "labkit-bar" }, ...Object.values(main).map((one) => one.node)),
     el("div", { class: "labkit-bar" }, buttons(play, step, again), cell.node, speed.node),
-    el("div", { class: "labkit-note" }, "Arrow keys move to another cell. Equal small numbers are multiplied with each other."),
+    el("div", { class: "labkit-note" },
+      "Arrow keys move to another cell. Equal small numbers are multiplied with each other."),
     el("div", { class: "labkit-trio" }, ...plots.map((one) => one.node)), products, status.node, table.node);
 
   function refresh() {
     build();
-    const at = state.get(), terms = termsOf(view.board, at.cell), shown = terms.slice(0, 16).map((one) => product(view.board, one));
+    const at = state.get(), terms = termsOf(view.board, at.cell),
+      shown = terms.slice(0, 16).map((one) => product(view.board, one));
     for (const [key, field] of Object.entries(fields)) field.set(at[key]);
     cell.limit(count());
     cell.set(at.cell + 1);
     play.say(time.playing() ? "Pause" : "Play");
     step.enable(at.cell < count() - 1);
-    products.textContent = `${shown.join(" + ") || "0"}${terms.length > 16 ? " + …" : ""} = ${number(target().values[at.cell])}`;
+    const rest = terms.length > 16 ? " + …" : "";
+    products.textContent = `${shown.join(" + ") || "0"}${rest} = ${number(target().values[at.cell])}`;
     const text = sentence(view.board, at.cell);
     status.set(text);
     for (const one of plots) { one.fit(); one.name(text); one.redraw(); }

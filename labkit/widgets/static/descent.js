@@ -30,7 +30,8 @@ function contoursOf(kind, samples, view, best) {
     values.push(measure(kind, samples, [put(view.x, i / columns), put(view.y, j / rows)]).loss);
   const low = measure(kind, samples, best).loss, high = Math.max(...values);
   return Array.from({ length: 11 }, (_, k) => {
-    const ends = contour(values, columns, rows, low + (high - low) * 0.55 ** (k + 1)).flatMap(([a, b]) => [a, b, [NaN, NaN]]);
+    const level = low + (high - low) * 0.55 ** (k + 1);
+    const ends = contour(values, columns, rows, level).flatMap(([a, b]) => [a, b, [NaN, NaN]]);
     return [ends.map((end) => put(view.x, end[0] / columns)), ends.map((end) => put(view.y, end[1] / rows))];
   });
 }
@@ -40,9 +41,11 @@ const bound = (now, optimizer) => (optimizer === "momentum" ? 3.8 : 2) / steepes
 
 function sentence(set, now, n) {
   const name = title(set.optimizer), limit = bound(now, set.optimizer);
-  const text = `Step ${now.step}, epoch ${Math.ceil(Math.max(1, now.step) / Math.ceil(n / set.batch))}: w = ${pair(now.w)}, `
+  const epoch = Math.ceil(Math.max(1, now.step) / Math.ceil(n / set.batch));
+  const text = `Step ${now.step}, epoch ${epoch}: w = ${pair(now.w)}, `
     + `loss ${sig(now.loss)}, gradient norm ${sig(Math.hypot(...now.gradient), 3)}. `;
-  if (now.lost) return `${text}Diverged: the learning rate ${set.rate} is too large. Back, Reset or a smaller rate undoes it.`;
+  const undo = "Back, Reset or a smaller rate undoes it.";
+  if (now.lost) return `${text}Diverged: the learning rate ${set.rate} is too large. ${undo}`;
   const said = name[0] === "A" ? `the bound of SGD, not of ${name}`
     : `${name} at ${set.rate} ${set.rate < limit ? "can converge" : "overshoots in the steepest direction"}`;
   return `${text}${name === "Momentum" ? "2 (1 + 0.9)" : "2"} / λmax = ${sig(limit, 3)}: ${said}.`;
@@ -52,9 +55,11 @@ function sentence(set, now, n) {
 function paintSurface(ctx, width, height, look, { points, ghost, best, samples, problem, cache }) {
   const view = windowOf(points, best, (width - 50) / (height - 56)), key = JSON.stringify([view, problem]);
   if (cache.key !== key) Object.assign(cache, { key, lines: contoursOf(problem, samples, view, best) });
-  const box = axes(ctx, width, height, look, { ...view, xlabel: "w1", ylabel: "Loss over w1 and w2 (up)   ● now   + least" });
+  const box = axes(ctx, width, height, look,
+    { ...view, xlabel: "w1", ylabel: "Loss over w1 and w2 (up)   ● now   + least" });
   cache.lines.forEach(([xs, ys], k) => line(ctx, box, xs, ys, look.colours[0], { width: 1, alpha: 0.4 + 0.05 * k }));
-  const trace = (list, colour, dash) => line(ctx, box, list.map((p) => p.w[0]), list.map((p) => p.w[1]), colour, { dash });
+  const trace = (list, colour, dash) =>
+    line(ctx, box, list.map((p) => p.w[0]), list.map((p) => p.w[1]), colour, { dash });
   trace(ghost, look.soft, [4, 4]);
   trace(points, look.colours[1]);
   ctx.textAlign = "center";
@@ -68,7 +73,8 @@ function paintSurface(ctx, width, height, look, { points, ghost, best, samples, 
 }
 
 function paintLoss(ctx, width, height, look, { points, best, samples, problem }) {
-  const all = points.map((p) => p.loss).filter((v) => v > 0 && v < Infinity), least = measure(problem, samples, best).loss;
+  const all = points.map((p) => p.loss).filter((v) => v > 0 && v < Infinity),
+    least = measure(problem, samples, best).loss;
   const box = axes(ctx, width, height, look, { x: [0, Math.max(20, points.length - 1)], log: true, xlabel: "step",
     y: [Math.min(least, ...all) * 0.8, Math.max(...all) * 1.25], ylabel: "Loss of all samples (dashed: the least)" });
   line(ctx, box, [0, 1e9], [least, least], look.soft, { dash: [5, 4] });
@@ -147,8 +153,9 @@ function render({ model, el: host }) {
   const loss = picture("Loss of all samples", 190, paintLoss);
   const data = picture("Samples and the line that separates them", 210, paintSamples);
   const status = statusLine(), bar = (...list) => el("div", { class: "labkit-bar" }, ...list.map((one) => one.node));
-  const table = dataTable("Data table: the last 20 steps", ["step", "w1", "w2", "loss", "gradient norm", "2 / λmax"], () =>
-    done().slice(-20).reverse().map((p) => ({ cells: [p.step, ...[...p.w, p.loss, Math.hypot(...p.gradient), 2 / steepest(p.hessian)].map((v) => sig(v))] })));
+  const numbers = (p) => [...p.w, p.loss, Math.hypot(...p.gradient), 2 / steepest(p.hessian)].map((v) => sig(v));
+  const table = dataTable("Data table: the last 20 steps", ["step", "w1", "w2", "loss", "gradient norm", "2 / λmax"],
+    () => done().slice(-20).reverse().map((p) => ({ cells: [p.step, ...numbers(p)] })));
   const { speed, w1, w2, seed, ...main } = fields;
   root.append(bar(...Object.values(main)), bar({ node: buttons(play, step, back, again) }, speed), bar(w1, w2, seed),
     el("div", { class: "labkit-grid" }, surface.node, el("div", {}, loss.node, data.node)), status.node, table.node);

@@ -1,4 +1,5 @@
-// Gradient descent on two weights: two losses, five optimisers, batches. Pure functions, the same formulas as the engine.
+// Gradient descent on two weights: two losses, five optimisers, batches. Pure functions, the same formulas as the
+// engine.
 const title = (id) => (id === "sgd" ? "SGD" : id[0].toUpperCase() + id.slice(1));
 const dot = (a, b) => a[0] * b[0] + a[1] * b[1];
 const sigmoid = (z) => 1 / (1 + Math.exp(-z));
@@ -56,7 +57,8 @@ function batchOf(n, batch, seed, step) {
   return order.slice(from, from + batch);
 }
 
-// What one weight moves by and what its optimiser remembers: (gradient, memory, rate, number of the step) -> [move, memory].
+// What one weight moves by and what its optimiser remembers: (gradient, memory, rate, number of the step) -> [move,
+// memory].
 const RULES = {
   sgd: (g, _, rate) => [rate * g, []],
   momentum: (g, [v = 0], rate) => [rate * (0.9 * v + g), [0.9 * v + g]],
@@ -71,7 +73,8 @@ const RULES = {
   },
 };
 
-const first = (set, samples) => ({ w: [set.w1, set.w2], memory: [[], []], step: 0, ...measure(set.problem, samples, [set.w1, set.w2]) });
+const first = (set, samples) =>
+  ({ w: [set.w1, set.w2], memory: [[], []], step: 0, ...measure(set.problem, samples, [set.w1, set.w2]) });
 
 // The state after one more step; `lost` once the loss has left every sensible range.
 function advance(now, set, samples) {

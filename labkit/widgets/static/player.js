@@ -18,7 +18,11 @@ function action(text, key, run) {
   const press = () => { if (node.getAttribute("aria-disabled") !== "true") run(); };
   const node = button(text, press, { key });
   const enable = (on) => node.setAttribute("aria-disabled", String(!on));
-  const say = (next) => { if (node.textContent !== next) { node.textContent = node.ariaLabel = next; node.title = `${next} (key ${key})`; } };
+  const say = (next) => {
+    if (node.textContent === next) return;
+    node.textContent = node.ariaLabel = next;
+    node.title = `${next} (key ${key})`;
+  };
   return { node, key, press, enable, say };
 }
 const keysOf = (...actions) => Object.fromEntries(actions.map((one) => [one.key, one.press]));

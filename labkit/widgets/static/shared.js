@@ -20,7 +20,8 @@ function el(tag, attributes = {}, ...children) {
 
 // The frame of a widget. keys: {p: action}; they act while the focus is inside, but not while text is typed.
 function frame(host, kind, title, keys = {}) {
-  const root = el("div", { class: `labkit-widget labkit-${kind}`, role: "group", "aria-label": title }, el("h3", {}, title));
+  const root = el("div", { class: `labkit-widget labkit-${kind}`, role: "group", "aria-label": title },
+    el("h3", {}, title));
   root.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     // Else JupyterLab takes arrows and letters for its own commands (d d deletes the cell).
@@ -55,7 +56,8 @@ function slider(label, { min, max, step = 1, log = false }, value, changed) {
   const take = (next) => { set(clamp(next, min, max)); changed(value); };
   const limit = (high) => { max = range.max = field.max = high; };
   set(value);
-  return { node: el("span", { class: "labkit-field" }, el("span", { "aria-hidden": "true" }, label), range, field), set, limit };
+  return { node: el("span", { class: "labkit-field" }, el("span", { "aria-hidden": "true" }, label), range, field),
+    set, limit };
 }
 
 // One line of text that screen readers speak when it changes, at most once every `pause` milliseconds.
@@ -70,8 +72,10 @@ function statusLine(pause = 200) {
 function dataTable(summary, head, rows) {
   const body = el("tbody");
   const fill = () => details.open && body.replaceChildren(...rows().map(({ mark, cells }) =>
-    el("tr", { class: mark && "labkit-mark" }, ...cells.map((cell, i) => el(i ? "td" : "th", { scope: i ? null : "row" }, cell)))));
-  const table = el("table", {}, el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col" }, text)))), body);
+    el("tr", { class: mark && "labkit-mark" },
+      ...cells.map((cell, i) => el(i ? "td" : "th", { scope: i ? null : "row" }, cell)))));
+  const table = el("table", {},
+    el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col" }, text)))), body);
   const details = el("details", { ontoggle: fill }, el("summary", {}, summary),
     el("div", { class: "labkit-scroll", tabindex: 0, role: "region", "aria-label": summary }, table));
   return { node: details, fill };
@@ -130,7 +134,8 @@ function settings(model, changed) {
 const floats = (view) => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 
 const sig = (value, digits = 4) => !Number.isFinite(value) ? String(value)
-  : value === 0 ? "0" : Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3 ? value.toExponential(digits - 2).replace(/\.?0*e\+?/, "e")
+  : value === 0 ? "0" : Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3
+    ? value.toExponential(digits - 2).replace(/\.?0*e\+?/, "e")
   : String(Number(value.toPrecision(digits)));
 
 // About `count` round numbers between low and high; powers of ten on a log axis.
@@ -145,6 +150,7 @@ function ticks(low, high, count = 4, log = false) {
   }
   const raw = (high - low) / count || 1, base = 10 ** Math.floor(Math.log10(raw));
   const step = base * [1, 2, 5, 10].find((factor) => factor * base >= raw * 0.999);
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) out.push(Number((k * step).toPrecision(12)));
+  const end = high + step * 1e-9;
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= end; k++) out.push(Number((k * step).toPrecision(12)));
   return out;
 }

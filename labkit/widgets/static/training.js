@@ -3,7 +3,8 @@
 // The columns of the table of points as arrays: {step, loss, ...}.
 function unpack(flat, names) {
   const rows = flat.length / names.length;
-  return Object.fromEntries(names.map((name, k) => [name, Float32Array.from({ length: rows }, (_, i) => flat[i * names.length + k])]));
+  return Object.fromEntries(names.map((name, k) =>
+    [name, Float32Array.from({ length: rows }, (_, i) => flat[i * names.length + k])]));
 }
 
 // How many of the sorted `steps` are at most `step`.
@@ -21,7 +22,8 @@ function trailing(values, size) {
 }
 
 // Means of the phases over the 50 points before `count`, in seconds.
-const phases = (data, count) => ["fp", "bp", "ku"].map((name) => trailing(data[name].slice(0, count), 50).at(-1) ?? NaN);
+const phases = (data, count) =>
+  ["fp", "bp", "ku"].map((name) => trailing(data[name].slice(0, count), 50).at(-1) ?? NaN);
 
 // The gradient norms at `step`, and their range so far: one {name, value, low, high} per layer.
 function normsAt(flat, layers, step) {
@@ -41,8 +43,10 @@ function normsAt(flat, layers, step) {
 
 // Horizontal bars; a whisker from low to high where a row has both.
 function bars(ctx, width, theme, title, rows, colours, log, write) {
-  const left = 96, right = width - 80, values = rows.flatMap((row) => [row.value, row.high]).filter((v) => v > 0 && Number.isFinite(v));
-  const high = Math.max(...values, 1e-12), least = Math.min(...rows.map((row) => row.low ?? row.value).filter((v) => v > 0), high);
+  const left = 96, right = width - 80,
+    values = rows.flatMap((row) => [row.value, row.high]).filter((v) => v > 0 && Number.isFinite(v));
+  const high = Math.max(...values, 1e-12),
+    least = Math.min(...rows.map((row) => row.low ?? row.value).filter((v) => v > 0), high);
   const low = least * 0.5, part = (v) => log ? Math.log(v / low) / Math.log(high / low) : v / high;
   const px = (v) => left + (right - left) * clamp(v > 0 ? part(v) : 0, 0, 1);
   ctx.textAlign = "left";
@@ -68,7 +72,8 @@ function strip(ctx, width, height, theme, data, count, last, { key, log, name, c
   const all = [...data[key]].filter((v) => Number.isFinite(v) && (!log || v > 0));
   if (!all.length) all.push(log ? 0.1 : 0, 1);
   const low = log ? Math.min(...all) * 0.9 : 0, high = percent ? 1 : Math.max(...all) * 1.05 || 1;
-  const box = axes(ctx, width, height, theme, { x: [0, Math.max(last, 1)], y: [low, high], log, percent, xlabel: "step", ylabel: name });
+  const box = axes(ctx, width, height, theme,
+    { x: [0, Math.max(last, 1)], y: [low, high], log, percent, xlabel: "step", ylabel: name });
   const size = Math.max(1, Math.round(count / 40));
   line(ctx, box, data.step, data[key], colour, { count, width: 1, alpha: size > 1 ? 0.4 : 1 });
   if (size > 1) line(ctx, box, data.step, trailing(data[key].slice(0, count), size), colour, { count });
@@ -87,18 +92,22 @@ function sentence(info, data, count, shown) {
   const of = (key) => data[key][count - 1], times = phases(data, count), sum = times[0] + times[1] + times[2];
   const held = Object.values(info.bytes_held).reduce((a, b) => a + b, 0);
   const test = data.test_accuracy.slice(0, count).findLast((v) => v >= 0);
-  return `${shown}: step ${grouped(of("step"))}${info.steps ? ` of ${grouped(info.steps)}` : ""}, epoch ${of("epoch")}, `
-    + `loss ${sig(of("loss"), 3)}, accuracy ${percent(of("accuracy"))}${test >= 0 ? `, on test samples ${percent(test)}` : ""}; `
-    + `${milli(sum)} a step (${["FP", "BP", "KU"].map((name, k) => `${name} ${percent(times[k] / sum, 0)}`).join(", ")}), `
+  const total = info.steps ? ` of ${grouped(info.steps)}` : "";
+  const tested = test >= 0 ? `, on test samples ${percent(test)}` : "";
+  const shares = ["FP", "BP", "KU"].map((name, k) => `${name} ${percent(times[k] / sum, 0)}`).join(", ");
+  return `${shown}: step ${grouped(of("step"))}${total}, epoch ${of("epoch")}, loss ${sig(of("loss"), 3)}, `
+    + `accuracy ${percent(of("accuracy"))}${tested}; ${milli(sum)} a step (${shares}), `
     + `${short(held, "B")} held. ${info.reason}`;
 }
 
-// What a view holds: the numbers as they came, `last` the newest step, `at` the step a replay has reached (-1: the last).
+// What a view holds: the numbers as they came, `last` the newest step, `at` the step that a replay has
+// reached (-1: the last).
 const isLive = (view) => ["running", "paused"].includes(view.info.state);
 const nowOf = (view) => (isLive(view) || view.at < 0 ? view.last : Math.min(view.at, view.last));
 const countOf = (view) => upTo(view.data.step, nowOf(view));
 const phaseRows = (view) => ["FP", "BP", "KU"].map((name, k) => ({ name, value: phases(view.data, countOf(view))[k] }));
-const byteRows = (view) => Object.entries(view.info.bytes_held).map(([name, value]) => ({ name: name.replaceAll("_", " "), value }));
+const byteRows = (view) =>
+  Object.entries(view.info.bytes_held).map(([name, value]) => ({ name: name.replaceAll("_", " "), value }));
 const normRows = (view) => normsAt(view.norms, view.info.layers, nowOf(view));
 
 function pictures(view, state) {
@@ -107,8 +116,10 @@ function pictures(view, state) {
   const chart = (caption, rows, write, log, pick) => plot(caption, () => 28 + 20 * Math.max(1, rows(view).length),
     (ctx, width, height, look) => bars(ctx, width, look, caption, rows(view), pick(look.colours), log, write));
   return [
-    lines("Loss", (colours) => ({ key: "loss", name: "Loss of the batch", colour: colours[0], log: state.get().log_loss })),
-    lines("Accuracy", (colours) => ({ key: "accuracy", name: "Accuracy of the batch (◆ test samples)", colour: colours[2], percent: true })),
+    lines("Loss", (colours) =>
+      ({ key: "loss", name: "Loss of the batch", colour: colours[0], log: state.get().log_loss })),
+    lines("Accuracy", (colours) =>
+      ({ key: "accuracy", name: "Accuracy of the batch (◆ test samples)", colour: colours[2], percent: true })),
     chart("Seconds per step and phase", phaseRows, milli, false, (colours) => colours),
     chart("Bytes held", byteRows, (v) => short(v, "B"), false, (colours) => [colours[0]]),
     chart("Gradient norm per layer (line: range so far)", normRows, (v) => sig(v, 3), true, (colours) => [colours[3]]),
@@ -116,11 +127,13 @@ function pictures(view, state) {
 }
 
 function tables(view) {
-  const steps = dataTable("Data table: the last 20 points", ["step", "epoch", "loss", "accuracy", "test accuracy", "FP", "BP", "KU"], () => {
+  const steps = dataTable("Data table: the last 20 points",
+    ["step", "epoch", "loss", "accuracy", "test accuracy", "FP", "BP", "KU"], () => {
     const { data } = view, count = countOf(view);
-    return Array.from({ length: Math.min(20, count) }, (_, k) => count - 1 - k).map((i) => ({ cells: [grouped(data.step[i]),
-      data.epoch[i], sig(data.loss[i]), sig(data.accuracy[i]), data.test_accuracy[i] >= 0 ? sig(data.test_accuracy[i]) : "–",
-      milli(data.fp[i]), milli(data.bp[i]), milli(data.ku[i])] }));
+    const test = (i) => (data.test_accuracy[i] >= 0 ? sig(data.test_accuracy[i]) : "–");
+    return Array.from({ length: Math.min(20, count) }, (_, k) => count - 1 - k).map((i) => ({
+      cells: [grouped(data.step[i]), data.epoch[i], sig(data.loss[i]), sig(data.accuracy[i]), test(i),
+        milli(data.fp[i]), milli(data.bp[i]), milli(data.ku[i])] }));
   });
   const others = dataTable("Data table: phases, bytes, gradient norms", ["quantity", "now", "least", "greatest"], () =>
     [[phaseRows, milli], [byteRows, grouped], [normRows, sig]].flatMap(([rows, write]) => rows(view).map((row) => ({
@@ -167,7 +180,8 @@ function render({ model, el: host }) {
   const state = settings(model, () => { if (!time.playing()) view.at = state.get().position; refresh(); });
   const plots = pictures(view, state), status = statusLine(1000), data = tables(view);
   const log = toggle("Logarithmic loss", state.get().log_loss, (value) => state.put({ log_loss: value }));
-  const speed = slider("Steps per second", { min: 1, max: 10000, log: true }, state.get().speed, (value) => state.put({ speed: value }));
+  const speed = slider("Steps per second", { min: 1, max: 10000, log: true }, state.get().speed,
+    (value) => state.put({ speed: value }));
   const position = slider("Step shown", { min: 0, max: 1 }, 0, (value) => { run.rest(); go(value); });
   const place = el("div", { class: "labkit-bar" }, position.node, speed.node);
   root.append(el("div", { class: "labkit-bar" }, buttons(...run.all), log.node), place,
@@ -181,14 +195,16 @@ function render({ model, el: host }) {
     position.limit(last);
     position.set(Math.round(now));
     place.hidden = !replay;
-    const shown = isLive(view) || (info.live && now >= last) ? info.state : time.playing() ? "replay" : "replay, paused";
+    const replayed = time.playing() ? "replay" : "replay, paused";
+    const shown = isLive(view) || (info.live && now >= last) ? info.state : replayed;
     const text = sentence(info, view.data, countOf(view), shown[0].toUpperCase() + shown.slice(1));
     status.set(text);
     for (const one of plots) { one.name(text); one.redraw(); }
     for (const one of data) one.fill();
   }
   function receive() {
-    Object.assign(view, { data: unpack(floats(model.get("points")), model.get("columns")), norms: floats(model.get("norms")), info: model.get("info") });
+    Object.assign(view, { data: unpack(floats(model.get("points")), model.get("columns")),
+      norms: floats(model.get("norms")), info: model.get("info") });
     view.last = view.data.step.at(-1) ?? 0;
     refresh();
   }
