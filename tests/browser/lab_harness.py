@@ -22,6 +22,8 @@ import psutil
 import pytest
 from playwright.sync_api import sync_playwright
 
+from labkit.machine.lab import SETTINGS
+
 CHROMIUM_ARGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
 START_LIMIT_S = 90
 
@@ -100,8 +102,7 @@ def _environment(home: Path) -> dict[str, str]:
     fresh["LABKIT_LEDGER"] = str(home / "ledger.json")
     # Every cell in the page: by default JupyterLab leaves cells out of the DOM until they are scrolled to.
     _setting(home, "notebook-extension/tracker", '{"windowingMode": "none"}')
-    # Without this a question about news covers the corner of the page.
-    _setting(home, "apputils-extension/notification", '{"fetchNews": "false", "checkForUpdates": false}')
+    fresh["JUPYTER_CONFIG_PATH"] = str(SETTINGS)  # what `labkit lab` sets: no question about news over the page
     return kept | fresh
 
 

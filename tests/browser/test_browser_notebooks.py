@@ -24,4 +24,5 @@ def test_notebook_in_browser(name, chromium, lab, artifacts):
             assert unnamed_controls(widget) == []
             assert move_every_control(page, widget) == []
         settle(page)
+        assert page.get_by_text("Jupyter news").count() == 0
         assert problems == []
