@@ -147,6 +147,18 @@ def copy_plus(source, at, count, target, to, number):
 
 
 @inlined
+def add_number(target, to, count, number):
+    """target[to : to + count] += number."""
+    width, shift = lanes(target), filled(target, number)
+    for i in range(to, to + count - width + 1, width):
+        store(target, i, load(target, i) + shift)
+    rest = count % width
+    if rest:
+        i = to + count - rest
+        store_some(target, i, load_some(target, i, rest) + shift, rest)
+
+
+@inlined
 def copy_every_second(source, at, count, target, to):
     """target[to + i] = source[at + 2 * i] for i < count."""
     width = lanes(source)

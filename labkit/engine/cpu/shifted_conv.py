@@ -18,7 +18,7 @@ from labkit.engine.cpu.shifted import (
     tap_targets,
 )
 from labkit.engine.cpu.vectors import lanes, lanes_of
-from labkit.engine.cpu.work import run
+from labkit.engine.cpu.work import MACS, parts, run
 from labkit.network import Conv, Shape
 
 CHUNK_BYTES = 1 << 19  # images and results held at a time: half of a usual second-level cache
@@ -34,6 +34,7 @@ class ShiftedConv:
         self._channels, self._filters = shape[0] // layer.groups, layer.K // layer.groups
         output = layer.output_shape(shape)
         self._maps = (*shape, *output, layer.groups)
+        self._work = layer.K // layer.groups * output[1] * output[2] * shape[0] * layer.R * layer.S // MACS
         self._prepare_forward(output)
         self._prepare_backward(shape, output)
 
@@ -42,29 +43,29 @@ class ShiftedConv:
         taps = self._layer.R * self._layer.S
         filters = (self._filters, self._channels, self._channels * taps, taps)
         lines = self._padded_filters * self._line
-        w, *arrays = self._packed(weight, filters, self._targets, n, self._images_size, lines)
-        threads.spread(multiply, n, x, y, w, bias, self._maps, *self._images, self._shifts, *arrays)
+        w, *arrays = self._packed(weight, filters, self._targets, self._images_size, lines)
+        run(multiply, n, n * self._work, x, y, w, bias, self._maps, *self._images, self._shifts, *arrays)
 
     def backward_data(self, dy: np.ndarray, n: int, weight: np.ndarray, dx: np.ndarray) -> None:
         """dx [N * C * H * W]."""
         taps = self._layer.R * self._layer.S
         filters = (self._channels, self._filters, taps, self._channels * taps)
         lines = self._padded_channels * self._back_line
-        w, *arrays = self._packed(weight, filters, self._back_targets, n, self._back_images_size, lines)
+        w, *arrays = self._packed(weight, filters, self._back_targets, self._back_images_size, lines)
         tables = (*self._back_images, self._layer.stride, self._back_phases, self._back_shifts)
-        threads.spread(multiply_back, n, dy, dx, w, self._maps, *tables, *arrays)
+        run(multiply_back, n, n * self._work, dy, dx, w, self._maps, *tables, *arrays)
 
     def backward_weights(self, x: np.ndarray, dy: np.ndarray, n: int, dw: np.ndarray) -> None:
         """dw [K * C/groups * R * S]."""
-        parts, width = min(threads.current(), n), self._width
+        work, width = n * self._work, self._width
         columns = blocks(self._filters, self._dtype) * width
         sums = self._layer.groups * columns * len(self._shifts)
         sizes = (self._images_size, columns * self._line, width * width, sums)
-        arrays = scratch(self._dtype, parts, *sizes)
-        threads.spread(gradients, n, x, dy, self._maps, *self._images, self._shifts, *arrays)
+        arrays = scratch(self._dtype, threads.current(), *sizes)
+        run(gradients, n, work, x, dy, self._maps, *self._images, self._shifts, *arrays)
         places = self._channels * self._layer.R * self._layer.S
         sizes = (self._layer.groups, self._filters, places, len(self._shifts))
-        unpack_gradients(arrays[-1], parts, sizes, dw, arrays[-2][0])
+        unpack_gradients(arrays[-1], parts(n, work), sizes, dw, arrays[-2][0])
 
     def _prepare_forward(self, output: Shape) -> None:
         images = input_images(self._layer, output)
@@ -105,13 +106,13 @@ class ShiftedConv:
         """From image to image: those of all samples of a chunk, and zeros for the vectors at the end."""
         return (blocks(chunk * images.size, self._dtype) + SLACK) * self._width
 
-    def _packed(self, weight: np.ndarray, filters: tuple, targets: np.ndarray, n: int, *sizes: int) -> tuple:
+    def _packed(self, weight: np.ndarray, filters: tuple, targets: np.ndarray, *sizes: int) -> tuple:
         """The filters of all groups as panels [groups, values], and scratch of `sizes` for each part."""
-        groups, parts = self._layer.groups, threads.current()
+        groups, rows = self._layer.groups, threads.current()
         panels = blocks(filters[0], self._dtype)
         per_group = panels * filters[1] * len(targets) * self._width
         taps = (blocks(len(targets), self._dtype) + 1) * self._width**2
-        *arrays, scraps, w = scratch(self._dtype, parts, *sizes, taps, -(-groups * per_group // parts))
+        *arrays, scraps, w = scratch(self._dtype, rows, *sizes, taps, -(-groups * per_group // rows))
         w = w.reshape(-1)[: groups * per_group].reshape(groups, per_group)
         flat = weight.reshape(groups, -1)
         for g in range(groups):

@@ -14,7 +14,7 @@ Each of the three is applied along the columns of a small square and then along 
 """
 
 from labkit.engine.cpu.compiled import compiled, inlined
-from labkit.engine.cpu.panels import filters_to_lanes, maps_to_panel, panel_to_maps
+from labkit.engine.cpu.panels import add_number, filters_to_lanes, maps_to_panel, panel_to_maps
 from labkit.engine.cpu.vectors import lanes, load, store
 
 POINTS = 6
@@ -94,26 +94,25 @@ def collect(source, at, step, length, target, to, step2, scale_a, scale_b):
 
 
 @compiled
-def maps_to_points(x, first, end, maps, frame, grid, points, square, work, framed):
+def maps_to_points(x, first, end, origin, count, maps, frame, grid, points, square, work, framed):
     """Transform tiles of maps of x [N, C, H, W] (flat), samples first to end, into 36 matrices with a row per tile.
 
-    maps: (first channel, how many, C, H, W). frame: (rows of zeros above, columns of zeros left, values in a row with
-    its frame); framed: zeros for one panel of framed maps. grid: (tiles down, tiles across, outputs m of a tile, True
-    for inputs, which are 6x6 and overlap, or False for gradients of outputs, which are m x m).
-    points[f, block, tile, lane] for f < 36; the matrices are `points_step` apart.
+    origin: the sample whose tiles are the first rows; count: rows in all. maps: (first channel, how many, C, H, W).
+    frame: (rows of zeros above, columns of zeros left, values in a row with its frame); framed: zeros for one panel of
+    framed maps. grid: (tiles down, tiles across, outputs m of a tile, True for inputs, which are 6x6 and overlap, or
+    False for gradients of outputs, which are m x m). points[f, block, tile, lane] for f < 36, `points_step` apart.
     """
     channel, channels, C, H, W = maps
     above, left, row = frame
     down, across, m, overlapping = grid
     width = lanes(x)
-    count = (end - first) * down * across
     step, row = points_step(channels, count, width), row * width
     for n in range(first, end):
         for c in range(0, channels, width):
             place = (n * C + channel + c) * H * W
             corner = above * row + left * width
             maps_to_panel(x, place, H * W, min(width, channels - c), H, W, framed, corner, row, square)
-            to = ((c // width) * count + (n - first) * down * across) * width
+            to = ((c // width) * count + (n - origin) * down * across) * width
             for t in range(down * across):
                 corner = t // across * m * row + t % across * m * width
                 if overlapping:
@@ -130,17 +129,53 @@ def maps_to_points(x, first, end, maps, frame, grid, points, square, work, frame
 
 
 @compiled
+def points_to_maps(products, first, end, maps, grid, y, bias, square, work, pixels):
+    """Transform products [36, panel, tile, lane] of a run of samples back into maps of y, and add the bias.
+
+    maps: (first map, how many, K, P, Q); grid: see `maps_to_points`; pixels: room for one panel of maps.
+    """
+    channel, channels, K, P, Q = maps
+    down, across, m, _ = grid
+    width = lanes(y)
+    count, row = (end - first) * down * across, across * m * width
+    step = products_step(count, width)
+    for k in range(0, channels, width):
+        valid = min(width, channels - k)
+        for n in range(first, end):
+            at = (k // width * count + (n - first) * down * across) * width
+            for t in range(down * across):
+                corner = t // across * m * row + t % across * m * width
+                for j in range(6):
+                    collect(products, at + j * step, 6 * step, m, work, j * width, 6 * width, 1.0, 1.0)
+                for i in range(m):
+                    collect(work, i * 6 * width, width, m, pixels, corner + i * row, width, 1.0, 1.0)
+                at += width
+            place = (n * K + channel + k) * P * Q
+            panel_to_maps(pixels, 0, row, valid, P, Q, y, place, P * Q, square)
+            if bias.size:
+                for c in range(valid):
+                    add_number(y, place + c * P * Q, P * Q, bias[channel + k + c])
+
+
+@compiled
 def points_step(channels, tiles, width):
     """Values from one point's matrix to the next; one vector more than it holds, lest all meet in one cache set."""
     return (-(-channels // width) * tiles + 1) * width
 
 
 @compiled
-def filters_to_points(first, end, part, w, u, filters, turned, scratch):
+def products_step(tiles, width):
+    """From one point's products of two panels to the next; see `points_step`."""
+    return (2 * tiles + 1) * width
+
+
+@compiled
+def filters_to_points(first, end, part, origin, w, u, filters, turned, scratch):
     """Transform the filters of panels first to end: u[panel, f, depth, lane], points `filter_step` apart.
 
-    filters: (r, number of lanes in all, depth, from lane to lane in w, from depth to depth in w); w holds filters of
-    r x r values (flat). turned: by 180 degrees, as BP wants them. scratch: per part, `scratch_size` values.
+    u starts with panel `origin`. filters: (r, number of lanes in all, depth, from lane to lane in w, from depth to
+    depth in w); w holds filters of r x r values (flat). turned: by 180 degrees, as BP wants them. scratch: per part,
+    `scratch_size` values.
     """
     r, all_lanes, depth, lane_step, depth_step = filters
     width, count = lanes(w), r * r
@@ -156,7 +191,7 @@ def filters_to_points(first, end, part, w, u, filters, turned, scratch):
             for j in range(r):
                 at = (least + j) * width
                 evaluate(taps, at, r * width, r, work, j * width, r * width, _SCALE_A, _SCALE_B)
-            to = panel * 36 * step + d * width
+            to = (panel - origin) * 36 * step + d * width
             for i in range(6):
                 evaluate(work, i * r * width, width, r, u, to + i * 6 * step, step, _SCALE_A, _SCALE_B)
 
@@ -168,11 +203,11 @@ def filter_step(depth, width):
 
 
 @compiled
-def points_to_filters(first, end, part, du, at, parts, shape, dw, scratch):
-    """Gradients of filters from those at the points, summed over `parts`: du[part, at + ...] -> dw[k, c, r, r] (flat).
+def points_to_filters(first, end, part, origin, du, start, stop, shape, dw, scratch):
+    """Gradients of filters from those at the points, summed over du[start] to du[stop] -> dw[k, c, r, r] (flat).
 
-    du from `at` on is [f, panel, channel, lane]. shape: (r, K, C, from point to point of du, from panel to panel) of
-    one group. scratch: per part, `scratch_size` values.
+    du[.] is [f, panel, channel, lane] and starts with panel `origin`. shape: (r, K, C, from point to point of du, from
+    panel to panel) of one group. scratch: per part, `scratch_size` values.
     """
     r, K, C, step, panel_step = shape
     width, count = lanes(dw), r * r
@@ -181,10 +216,10 @@ def points_to_filters(first, end, part, du, at, parts, shape, dw, scratch):
     for panel in range(first, end):
         valid = min(width, K - panel * width)
         for c in range(C):
-            place = at + panel * panel_step + c * width
+            place = (panel - origin) * panel_step + c * width
             for f in range(36):
-                value = load(du[0], place + f * step)
-                for other in range(1, parts):
+                value = load(du[start], place + f * step)
+                for other in range(start + 1, stop):
                     value = value + load(du[other], place + f * step)
                 store(total, f * width, value)
             for j in range(6):
