@@ -34,7 +34,7 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
         if debug:
             raise
         _complain(*_explain(error))
-        return 2
+        return getattr(error, "status", 2)
 
 
 def _invoke(app: typer.Typer, words: list[str]) -> int:

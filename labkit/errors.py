@@ -8,11 +8,13 @@ class LabError(ValueError):
     """Something the user asked for cannot be done as asked.
 
     `what` names the thing and the value that was given; `instead` says what to type instead. The command line prints
-    both on one line and exits with status 2; in a notebook `str(error)` shows the same sentence.
+    both on one line and exits with `status`: 2 if it could not run as asked, 1 if it ran and found something wrong (a
+    loss that is not a number any more). In a notebook `str(error)` shows the same sentence.
     """
 
-    def __init__(self, what: str, instead: str = ""):
+    def __init__(self, what: str, instead: str = "", status: int = 2):
         super().__init__(f"{what} — {instead}" if instead else what)
+        self.status = status
         self.what = what
         self.instead = instead
 

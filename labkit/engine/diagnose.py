@@ -7,25 +7,29 @@ import numpy as np
 from labkit.engine.model import Model
 from labkit.errors import LabError
 
+FOUND = 1  # exit status of a command that ran as asked and found something wrong
+
 
 def not_finite(model: Model, x: np.ndarray, loss: float, step: int, epoch: int, lr: float) -> LabError:
     """The error to raise when the loss of the batch x, just computed by `model`, is NaN or infinite."""
     where = f"the loss of step {step} (epoch {epoch}) is {loss}"
     if not np.isfinite(x).all():
-        return LabError(f"{where}: the samples themselves hold values that are not finite", "mend the data set")
+        return LabError(f"{where}: the samples themselves hold values that are not finite", "mend the data", FOUND)
     slower = f"lower the learning rate from {lr:g} to {lr / 10:g}, or let it warm up"
     layer, what = first_bad_layer(model)
     if layer is None:
         layer = model.network.output
         largest = max((float(np.abs(o).max()) for o in model.outputs.values()), default=float("nan"))
-        return LabError(f"{where}: outputs up to layer {layer!r} have grown to {largest:.3g}, too large for it", slower)
+        return LabError(
+            f"{where}: outputs up to layer {layer!r} have grown to {largest:.3g}, too large for it", slower, FOUND
+        )
     if what == "weights":
-        return LabError(f"{where}: weights of layer {layer!r} are not finite since the last update", slower)
+        return LabError(f"{where}: weights of layer {layer!r} are not finite since the last update", slower, FOUND)
     largest = float(np.abs(model.parameters.flat).max())
     cause = f"outputs of layer {layer!r} are the first to overflow (the largest weight is {largest:.3g})"
     if step == 0:
-        return LabError(f"{where}: {cause}", "scale the samples to about 1, or the initial weights down")
-    return LabError(f"{where}: {cause}", slower)
+        return LabError(f"{where}: {cause}", "scale the samples to about 1, or the initial weights down", FOUND)
+    return LabError(f"{where}: {cause}", slower, FOUND)
 
 
 def bad_gradients(norms: dict[str, float], step: int, epoch: int, lr: float) -> LabError:
@@ -34,6 +38,7 @@ def bad_gradients(norms: dict[str, float], step: int, epoch: int, lr: float) -> 
     return LabError(
         f"gradients of layer {layer!r} at step {step} (epoch {epoch}) are too large for the float type",
         f"lower the learning rate from {lr:g} to {lr / 10:g}, or let it warm up",
+        FOUND,
     )
 
 

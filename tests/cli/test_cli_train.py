@@ -130,15 +130,20 @@ def test_a_killed_run_goes_on_from_its_last_epoch(labkit, tmp_path):
         (("mlp", "--seed", "-1"), "seed=-1"),
         (("mlp", "--threads", "0"), "threads=0"),
         (("mlp", "--resume"), "add --checkpoint DIR"),
-        (("mlp", "--lr", "1e30", "--epochs", "1"), "lower the learning rate"),
     ],
-    ids=" ".join,
+    ids=lambda part: part if isinstance(part, str) else " ".join(part),
 )
 def test_refusals_are_one_line(labkit, words, message):
     ran = labkit("train", *words)
     assert ran.status == 2 and ran.out == ""
     lines = ran.err.splitlines()
     assert lines[-1].startswith("labkit: ") and message in lines[-1]
+
+
+def test_divergence_is_a_finding_not_a_refusal(labkit):
+    ran = labkit("train", "mlp", "--lr", "1e30", "--epochs", "1")
+    assert ran.status == 1 and ran.out == ""
+    assert ran.err.splitlines()[-1].startswith("labkit: ") and "lower the learning rate" in ran.err
 
 
 def test_resume_without_a_checkpoint(labkit, tmp_path):
