@@ -122,6 +122,7 @@ def _follow(events, tally: Tally, name: str) -> bool:
     from tqdm import tqdm
 
     with _ctrl_c() as pressed, tqdm(desc=name, unit="step", initial=tally.steps, disable=None, leave=False) as bar:
+        bar.set_postfix_str("the first step compiles, once on each machine")  # ten seconds in which nothing moves
         for event in events:
             tally.add(event)
             bar.total = event.steps
