@@ -149,11 +149,9 @@ def test_threads_change_no_more_than_the_order_of_sums(case, threads_, monkeypat
     assert all(np.array_equal(shared[name], again[name]) for name in shared), "a second run must be bit-identical"
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [case for case, (layer, _, _) in CASES.items() if not layer.in_place])
 def test_arrays_that_came_in_stay_unless_the_layer_works_in_place(case):
     layer, shapes, n = CASES[case]
-    if layer.in_place:
-        pytest.skip("this layer may overwrite them")
     rng = np.random.default_rng(1)
     xs = tuple(rng.normal(size=(n, *shape)).astype(np.float32) for shape in shapes)
     weights = {k: rng.normal(size=s).astype(np.float32) for k, s in layer.weights(*shapes).items()}
@@ -163,7 +161,8 @@ def test_arrays_that_came_in_stay_unless_the_layer_works_in_place(case):
     given = [*xs, *weights.values(), dy]
     before = [a.copy() for a in given]
     ops.forward(xs, weights, state, True, DRAW)
-    ops.backward_weights(dy, weights, {k: np.empty_like(w) for k, w in weights.items()})
+    if weights:
+        ops.backward_weights(dy, weights, {k: np.empty_like(w) for k, w in weights.items()})
     ops.backward_data(dy, weights)
     assert all(np.array_equal(a, b) for a, b in zip(given, before, strict=True))
 

@@ -1,0 +1,103 @@
+"""Writes the tables of README.md from the files in benchmarks/results.
+
+    python benchmarks/report.py [--check]
+
+A table called NAME stands between the lines `<!-- table:NAME -->` and `<!-- /table:NAME -->` and is written from
+results/NAME.json; what stands there is replaced. --check writes nothing, and exits with status 1 if a table is stale.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+README = HERE.parent / "README.md"
+RESULTS = HERE / "results"
+
+
+def cpu_engine(results: dict) -> str:
+    """One row per network and batch, a table for each number of threads."""
+    parts = []
+    for threads in sorted({row["threads"] for row in results["rows"]}):
+        rows = [row for row in results["rows"] if row["threads"] == threads]
+        cores = "One thread" if threads == 1 else f"{threads} threads"
+        head = ("network", "batch", "labkit, ms", "PyTorch, ms", "ratio (quartiles)", "peak, MiB", "first step, s")
+        parts += [f"{cores} each; peak memory of the process and time to the end of the first step: labkit / PyTorch."]
+        parts += ["", table(head, [cpu_row(row) for row in rows]), ""]
+    versions = results["rows"][0]["versions"]
+    with_versions = ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))
+    dates = sorted({row["date"] for row in results["rows"]})
+    days = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    return "\n".join([*parts, f"*{results['origin']}, {days}; {with_versions}.*"])
+
+
+def cpu_row(row: dict) -> tuple[str, ...]:
+    low, high = row["ratio_quartiles"]
+    return (
+        row["network"],
+        str(row["batch"]),
+        f"{row['labkit_step_s'] * 1e3:.2f}",
+        f"{row['torch_step_s'] * 1e3:.2f}",
+        f"**{row['ratio']:.2f}** ({low:.2f}–{high:.2f})",
+        f"{row['labkit_peak_bytes'] / 2**20:.0f} / {row['torch_peak_bytes'] / 2**20:.0f}",
+        f"{row['labkit_first_step_s']:.1f} / {row['torch_first_step_s']:.1f}",
+    )
+
+
+def accuracy(results: dict) -> str:
+    """One row per goal."""
+    rows = [
+        (
+            entry["network"],
+            entry["data"],
+            f"{entry['samples']['train']:,} / {entry['samples']['held_out']:,}",
+            str(len(entry["epochs"])),
+            f"**{entry['test_accuracy']:.2%}**",
+            f"{entry['at_least']:.1%}",
+            f"{entry['seconds']:.0f}",
+        )
+        for entry in results.values()
+    ]
+    head = ("network", "data", "samples (train / held out)", "epochs", "held-out accuracy", "goal", "seconds")
+    origins = sorted({f"{entry['origin']}, {entry['date']}" for entry in results.values()})
+    return "\n".join([table(head, rows), "", f"*{'; '.join(origins)}.*"])
+
+
+TABLES: dict[str, Callable[[dict], str]] = {"cpu_engine": cpu_engine, "accuracy": accuracy}
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def with_tables(text: str, results: Path) -> str:
+    """`text` with every table whose results file exists written anew."""
+    for name, write in TABLES.items():
+        file = results / f"{name}.json"
+        if file.exists():
+            first, last = f"<!-- table:{name} -->", f"<!-- /table:{name} -->"
+            body = "\n".join([first, write(json.loads(file.read_text(encoding="utf-8"))), last])
+            text = re.sub(f"{first}.*?{last}", lambda _, body=body: body, text, flags=re.DOTALL)
+    return text
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; status 1 if a table is stale")
+    options = parser.parse_args()
+    old = README.read_text(encoding="utf-8")
+    new = with_tables(old, RESULTS)
+    if options.check:
+        print("up to date" if new == old else "README.md is stale: run python benchmarks/report.py")
+        return int(new != old)
+    README.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
