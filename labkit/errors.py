@@ -25,5 +25,6 @@ def suggest(word: str, known: Iterable[str]) -> str:
     `known` is every name that would have been accepted, in the order in which to list them.
     """
     names = [str(name) for name in known]
-    close = get_close_matches(str(word).lower(), names, n=1)
-    return f"did you mean {close[0]!r}?" if close else "choose one of: " + ", ".join(names)
+    spelled = {name.lower(): name for name in names}
+    close = get_close_matches(str(word).lower(), spelled, n=1)
+    return f"did you mean {spelled[close[0]]!r}?" if close else "choose one of: " + ", ".join(names)

@@ -22,6 +22,8 @@ from labkit.network.graph import INPUT, Network, Node
 from labkit.network.layer import Layer
 from labkit.network.zoo import get, names
 
+KEYS = {"name": str, "input_shape": list, "layers": list}
+SPOKEN = {str: "string", list: "list"}
 KINDS = {
     record.__name__.lower(): record
     for module in (layers, weightless)
@@ -43,7 +45,7 @@ def load(name_or_file: str) -> Network:
         )
     path = Path(name_or_file)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"))  # Windows' editors put a mark before the text
     except FileNotFoundError:
         raise LabError(f"no such file: {path}", "give the path of a network's JSON file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -52,6 +54,8 @@ def load(name_or_file: str) -> Network:
         raise LabError(
             f"{path} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}", "mend it"
         ) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists within lists within lists
+        raise LabError(f"{path} is no document of a network: {error}", "mend it") from None
     return from_document(document)
 
 
@@ -76,9 +80,12 @@ def from_document(document: object) -> Network:
     """The network that a JSON document describes; raises LabError naming the key or layer that is wrong."""
     if not isinstance(document, dict):
         raise LabError(f"a network's document is {type(document).__name__}", 'write {"name", "input_shape", "layers"}')
-    for key, kind in (("name", str), ("input_shape", list), ("layers", list)):
+    for key, kind in KEYS.items():
         if not isinstance(document.get(key), kind):
-            raise LabError(f"a network's {key!r} is {document.get(key)!r}", f"give a {kind.__name__}")
+            raise LabError(f"a network's {key!r} is {document.get(key)!r}", f"give a {SPOKEN[kind]}")
+    for key in document:
+        if key not in KEYS:
+            raise LabError(f"a network's document has a key {key!r}", suggest(key, KEYS))
     nodes, previous = [], INPUT
     for number, row in enumerate(document["layers"], start=1):
         nodes.append(_node(row, number, previous))
@@ -90,9 +97,10 @@ def _node(row: object, number: int, previous: str) -> Node:
     if not isinstance(row, dict) or not isinstance(row.get("name"), str):
         raise LabError(f"layer {number} of the document is {row!r}", 'write {"name": ..., "kind": ...}')
     name = row["name"]
-    if row.get("kind") not in KINDS:
-        raise LabError(f"layer {name!r} has kind {row.get('kind')!r}", suggest(str(row.get("kind")), KINDS))
-    record = KINDS[row["kind"]]
+    kind = row.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise LabError(f"layer {name!r} has kind {kind!r}", suggest(kind, KINDS))
+    record = KINDS[kind]
     allowed = [field.name for field in fields(record)]
     given = {key: value for key, value in row.items() if key not in ("name", "kind", "inputs")}
     for key in given:
@@ -100,12 +108,11 @@ def _node(row: object, number: int, previous: str) -> Node:
             raise LabError(f"layer {name!r} has a field {key!r}", suggest(key, allowed) if allowed else "leave it out")
     missing = [f.name for f in fields(record) if f.default is MISSING and f.name not in given]
     if missing:
-        raise LabError(f"layer {name!r} ({row['kind']}) lacks {', '.join(missing)}", "add it")
+        raise LabError(f"layer {name!r} ({kind}) lacks {', '.join(missing)}", "add it")
     inputs = row.get("inputs", [previous])
     if not isinstance(inputs, list) or not all(isinstance(source, str) for source in inputs):
         raise LabError(f"layer {name!r} has inputs {inputs!r}", "give a list of names of layers")
     try:
         return Node(name, record(**given), tuple(inputs))
-    except (LabError, TypeError, ValueError) as error:
-        what = error.what if isinstance(error, LabError) else str(error)
-        raise LabError(f"layer {name!r} ({row['kind']}): {what}", getattr(error, "instead", "")) from None
+    except LabError as error:
+        raise LabError(f"layer {name!r} ({kind}): {error.what}", error.instead) from None

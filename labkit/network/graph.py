@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 from labkit.errors import LabError, suggest
-from labkit.network.layer import Layer, Shape
+from labkit.network.layer import Layer, Shape, is_count
 
 INPUT = "input"  # what a node's `inputs` call the network's own input
 FLOAT_BYTES = 4  # sizes in bytes are those of float32
@@ -37,10 +37,10 @@ class Network:
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
         object.__setattr__(self, "nodes", tuple(self.nodes))
-        if not self.nodes or not self.input_shape or not all(isinstance(s, int) and s > 0 for s in self.input_shape):
+        if not self.nodes or len(self.input_shape) not in (1, 3) or not all(map(is_count, self.input_shape)):
             raise LabError(
                 f"network {self.name!r} has {len(self.nodes)} layers and input shape {self.input_shape}",
-                "give at least one layer and a shape of positive integers such as (1, 28, 28)",
+                "give at least one layer, and a shape (C, H, W) or (features,) of positive integers",
             )
         object.__setattr__(self, "_shapes", self._infer())
         self._check_ends()
@@ -53,6 +53,8 @@ class Network:
     def _infer(self) -> dict[str, Shape]:
         shapes = {INPUT: self.input_shape}
         for node in self.nodes:
+            if not isinstance(node.name, str) or not node.name:
+                raise LabError(f"network {self.name!r} has a layer called {node.name!r}", "give every layer a name")
             if node.name in shapes:
                 raise LabError(f"network {self.name!r} has two layers called {node.name!r}", "rename one")
             for source in node.inputs:

@@ -1,10 +1,13 @@
 """What every layer record has in common, and the small checks with which records refuse bad numbers."""
 
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 from typing import ClassVar
 
 from labkit.errors import LabError
+
+# No size of a layer is larger: NumPy could not hold such an array, and ratios of sizes must stay floats.
+MOST = 2**31 - 1
 
 # Shape of one sample's activations: (C, H, W) for feature maps, (features,) after a Flatten. Never with a batch axis.
 Shape = tuple[int, ...]
@@ -50,7 +53,8 @@ class Layer:
 def one(layer: Layer, inputs: tuple[Shape, ...]) -> Shape:
     """The single input shape of `layer`, or an error that says how many came."""
     if len(inputs) != 1:
-        raise LabError(f"{layer.kind} takes one input, {len(inputs)} came", "join them first with Add or Concat")
+        instead = "join them first with Add or Concat" if inputs else "name the layer that it reads, or 'input'"
+        raise LabError(f"{layer.kind} takes one input, {len(inputs)} came", instead)
     return inputs[0]
 
 
@@ -65,28 +69,40 @@ def maps(layer: Layer, inputs: tuple[Shape, ...]) -> Shape:
 
 
 def pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
-    """`value` as (vertical, horizontal): an int stands for both. Raises LabError below `least`."""
+    """`value` as (vertical, horizontal): an int stands for both. Raises LabError unless both are counts >= `least`."""
     both = (value, value) if isinstance(value, int) else value
     if not isinstance(both, (tuple, list)) or len(both) != 2 or not all(is_count(v, least) for v in both):
-        raise LabError(f"{name}={value!r}", f"give an integer >= {least}, or a pair (vertical, horizontal) of them")
+        raise LabError(f"{name}={value!r}", f"give {_integer(least)}, or a pair (vertical, horizontal) of them")
     return tuple(both)
 
 
 def count(name: str, value: object, least: int = 1) -> int:
-    """`value` if it is an integer >= `least`, else LabError."""
+    """`value` if it is an integer from `least` to MOST, else LabError."""
     if not is_count(value, least):
-        raise LabError(f"{name}={value!r}", f"give an integer >= {least}")
+        raise LabError(f"{name}={value!r}", f"give {_integer(least)}")
     return value
 
 
-def is_count(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def is_count(value: object, least: int = 1) -> bool:
+    """Whether `value` is an integer (True and False are none) from `least` to MOST."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= MOST
+
+
+def _integer(least: int) -> str:
+    return f"an integer >= {least} (and below 2^31)"
+
+
+def flag(name: str, value: object) -> None:
+    """Refuse `value` unless it is True or False."""
+    if not isinstance(value, bool):
+        raise LabError(f"{name}={value!r}", "give True or False (in JSON: true or false)")
 
 
 def between(name: str, value: object, low: float, high: float) -> None:
     """Refuse `value` unless it is a number with low <= value < high."""
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value < high:
-        raise LabError(f"{name}={value!r}", f"give a number from {low} up to, but without, {high}")
+        upper = "up" if high == inf else f"up to, but without, {high}"
+        raise LabError(f"{name}={value!r}", f"give a finite number from {low} {upper}")
 
 
 def window_output(layer: Layer, shape: Shape) -> tuple[int, int]:
@@ -104,14 +120,17 @@ def window_output(layer: Layer, shape: Shape) -> tuple[int, int]:
     return (H + 2 * pad_h - layer.R) // step_h + 1, (W + 2 * pad_w - layer.S) // step_w + 1
 
 
-def set_window(layer: Layer, least_padding_free: bool = False) -> None:
-    """Normalise R, S, stride and padding of a new record with a window (called from `__post_init__`)."""
+def set_window(layer: Layer, no_empty_window: bool = False) -> None:
+    """Normalise R, S, stride and padding of a new record with a window (called from `__post_init__`).
+
+    `no_empty_window`: refuse a padding with which a window would lie in the padding only, and have no largest value.
+    """
     count("R", layer.R)
     object.__setattr__(layer, "S", layer.R if layer.S is None else count("S", layer.S))
     stride = (layer.R, layer.S) if layer.stride is None else layer.stride
     object.__setattr__(layer, "stride", pair("stride", stride))
     object.__setattr__(layer, "padding", pair("padding", layer.padding, least=0))
-    if least_padding_free and (layer.padding[0] >= layer.R or layer.padding[1] >= layer.S):
+    if no_empty_window and (layer.padding[0] >= layer.R or layer.padding[1] >= layer.S):
         raise LabError(
             f"padding={layer.padding} with a {layer.R}x{layer.S} window leaves windows without any input",
             "pad by less than the window's size",

@@ -5,11 +5,23 @@ A window is given as `R` alone if it is square; `stride` and `padding` as one nu
 """
 
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 from typing import ClassVar
 
 from labkit.errors import LabError
-from labkit.network.layer import Layer, Shape, between, count, maps, one, pair, set_window, window_output
+from labkit.network.layer import (
+    Layer,
+    Shape,
+    between,
+    count,
+    flag,
+    is_count,
+    maps,
+    one,
+    pair,
+    set_window,
+    window_output,
+)
 
 
 @dataclass(frozen=True)
@@ -33,22 +45,27 @@ class Conv(Layer):
     def __post_init__(self) -> None:
         count("K", self.K)
         count("groups", self.groups)
+        flag("bias", self.bias)
         set_window(self)
         if self.K % self.groups:
             raise LabError(f"K={self.K} filters cannot be divided into groups={self.groups}", _divisors(self.K))
         if self.connections is not None:
-            object.__setattr__(self, "connections", tuple(tuple(int(c) for c in row) for row in self.connections))
             self._check_connections()
+            object.__setattr__(self, "connections", tuple(map(tuple, self.connections)))
 
     def _check_connections(self) -> None:
+        if not isinstance(self.connections, (tuple, list)):
+            raise LabError(f"connections={self.connections!r}", "give one row of input channels for each filter")
         if len(self.connections) != self.K or self.groups != 1:
             raise LabError(
                 f"connections has {len(self.connections)} rows for K={self.K} filters in {self.groups} group(s)",
                 "give one row of input channels for each filter, with groups=1",
             )
         for k, row in enumerate(self.connections):
-            if not row or len(set(row)) != len(row):
-                raise LabError(f"connections of filter {k} are {row}", "name each input channel it reads once")
+            numbers = isinstance(row, (tuple, list)) and all(is_count(c, least=0) for c in row)
+            if not row or not numbers or len(set(row)) != len(row):
+                instead = "name each input channel that it reads once, as an integer from 0 up"
+                raise LabError(f"connections of filter {k} are {row!r}", instead)
 
     def output_shape(self, *inputs: Shape) -> Shape:
         shape = maps(self, inputs)
@@ -79,7 +96,7 @@ class MaxPool(Layer):
     padding: int | tuple[int, int] = 0
 
     def __post_init__(self) -> None:
-        set_window(self, least_padding_free=True)
+        set_window(self, no_empty_window=True)
 
     def output_shape(self, *inputs: Shape) -> Shape:
         shape = maps(self, inputs)
@@ -96,7 +113,7 @@ class AvgPool(Layer):
     padding: int | tuple[int, int] = 0
 
     def __post_init__(self) -> None:
-        set_window(self, least_padding_free=True)
+        set_window(self, no_empty_window=True)
 
     def output_shape(self, *inputs: Shape) -> Shape:
         shape = maps(self, inputs)
@@ -139,6 +156,7 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         count("K", self.K)
+        flag("bias", self.bias)
 
     def output_shape(self, *inputs: Shape) -> Shape:
         shape = one(self, inputs)
@@ -180,9 +198,10 @@ class BatchNorm(Layer):
 
 @dataclass(frozen=True)
 class LRN(Layer):
-    """Local response normalisation across `size` neighbouring channels (Krizhevsky et al. 2012, section 3.3).
+    """Local response normalisation across neighbouring channels (Krizhevsky et al. 2012, section 3.3).
 
-    out[c] = in[c] / (k + alpha * sum of in[j]^2 over the channels j within size//2 of c) ^ beta.
+    out[c] = in[c] / (k + alpha * sum of in[j]^2 over the channels j within size//2 of c) ^ beta. As in the paper, an
+    even `size` reads size + 1 channels, and alpha multiplies the sum itself (PyTorch divides it by `size` first).
     """
 
     size: int = 5
@@ -192,6 +211,9 @@ class LRN(Layer):
 
     def __post_init__(self) -> None:
         count("size", self.size)
+        between("alpha", self.alpha, 0.0, inf)
+        between("beta", self.beta, 0.0, inf)
+        between("k", self.k, 1e-6, inf)  # above 0, or channels that are all 0 would be 0/0
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return maps(self, inputs)

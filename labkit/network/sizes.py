@@ -57,7 +57,8 @@ def training_bytes(network: Network, batch: int = 1, optimizer_slots: int = 0) -
     """Memory of one training process by what it holds, in bytes, float32.
 
     weights, gradients (one per weight), optimizer (`optimizer_slots` values per weight: 1 for momentum, 2 for Adam),
-    activations (kept for BP), activation_gradients (bounded by the largest pair of neighbours: what BP holds at once).
+    activations (kept for BP), activation_gradients (of the inputs and the output of one layer, where that is most: what
+    BP holds at once in a chain; where a network branches, gradients that wait for the other branch come on top).
     """
     weights = network.parameters * FLOAT_BYTES
     return {
@@ -65,15 +66,15 @@ def training_bytes(network: Network, batch: int = 1, optimizer_slots: int = 0) -
         "gradients": weights,
         "optimizer": weights * optimizer_slots,
         "activations": activation_bytes(network, batch),
-        "activation_gradients": _largest_pair(network) * batch * FLOAT_BYTES,
+        "activation_gradients": _largest_layer(network) * batch * FLOAT_BYTES,
     }
 
 
 def inference_bytes(network: Network, batch: int = 1) -> dict[str, int]:
-    """Memory of a forward pass alone: weights, and the largest pair of neighbours instead of every activation."""
+    """Memory of a forward pass alone, in bytes: weights, and one layer's inputs and output, not every activation."""
     return {
         "weights": network.parameters * FLOAT_BYTES,
-        "activations": _largest_pair(network) * batch * FLOAT_BYTES,
+        "activations": _largest_layer(network) * batch * FLOAT_BYTES,
     }
 
 
@@ -116,7 +117,8 @@ def check_batch(batch: object) -> None:
         raise LabError(f"batch={batch!r}", "give a positive integer such as 32")
 
 
-def _largest_pair(network: Network) -> int:
+def _largest_layer(network: Network) -> int:
+    """Values of the inputs and the output of one layer, where that is most."""
     return max(
         prod(network.shape(n.name)) + sum(prod(s) for s in network.input_shapes(n))
         for n in network.nodes

@@ -53,6 +53,21 @@ def edited(**changes):
         (edited(name=3), ["'name'", "3"]),
         (edited(layers={}), ["'layers'"]),
         (edited(input_shape=[1, "8", 6]), ["input shape"]),
+        (edited(input_shape=[True, 8, 6]), ["input shape", "True"]),
+        (edited(input_shape=[8, 6]), ["input shape", "(C, H, W)"]),
+        (TINY | {"inputs": ["input"]}, ["'inputs'", "did you mean 'input_shape'"]),
+        (edited(kind=["conv"]), ["'conv1'", "['conv']"]),
+        (edited(kind="Conv"), ["'Conv'", "did you mean 'conv'"]),
+        (edited(bias="no"), ["'conv1'", "bias='no'", "True or False"]),
+        (edited(connections=[[0.7], [0], [0], [0]]), ["'conv1'", "filter 0", "[0.7]"]),
+        (edited(connections=[[0], [-1], [0], [0]]), ["'conv1'", "filter 1", "[-1]"]),
+        (edited(connections=[[0], [0], [[0]], [0]]), ["'conv1'", "filter 2", "[[0]]"]),
+        (edited(connections=4), ["'conv1'", "connections=4"]),
+        (edited(R=10**30, padding=10**30), ["'conv1'", "R=1000", "below 2^31"]),
+        (edited(layers=[{"name": "", "kind": "relu"}]), ["''", "a name"]),
+        (edited(layers=[{"name": "n", "kind": "lrn", "alpha": "x"}]), ["'n'", "alpha='x'", "finite number"]),
+        (edited(layers=[{"name": "n", "kind": "lrn", "beta": float("nan")}]), ["'n'", "beta=nan"]),
+        (edited(layers=[{"name": "n", "kind": "lrn", "k": 0}]), ["'n'", "k=0"]),
         (edited(layers=[{"kind": "relu"}]), ["layer 1"]),
         (edited(kind="convv"), ["'conv1'", "'convv'", "did you mean 'conv'"]),
         (edited(pading=2), ["'conv1'", "'pading'", "did you mean 'padding'"]),
@@ -74,8 +89,18 @@ def test_files_that_cannot_be_read(tmp_path):
     broken.write_text('{"name": "x",\n "layers": [}')
     with pytest.raises(LabError, match="line 2, column 13"):
         load(str(broken))
+    for text in ("[" * 100_000, '{"name": "x", "input_shape": [' + "9" * 5000 + "]}"):
+        broken.write_text(text)
+        with pytest.raises(LabError, match=r"broken\.json is (no document|not JSON)"):
+            load(str(broken))
     with pytest.raises(LabError, match="did you mean 'lenet5'"):
         load("lenet")
+
+
+def test_a_file_from_windows_notepad_begins_with_a_mark(tmp_path):
+    path = tmp_path / "tiny.json"
+    path.write_text(json.dumps(TINY), encoding="utf-8-sig")
+    assert load(str(path)) == from_document(TINY)
 
 
 def test_description_is_json_and_scales_with_the_batch():
