@@ -24,6 +24,7 @@ from labkit.course.limited import OutOfTime, call_limited
 from labkit.course.records import Ledger, Progress
 from labkit.course.units import spell
 from labkit.course.verdict import NOT_ATTEMPTED, OVER_PAR, RAISED, RIGHT, WRONG, Verdict
+from labkit.errors import LabError
 
 TIMEOUT_S = 5.0
 _record: list[Verdict] = []
@@ -33,13 +34,17 @@ def check(id: str, answer: Callable, *, timeout_s: float = TIMEOUT_S) -> Verdict
     """Check the learner's function `answer` for exercise `id`; each call of it may take `timeout_s` seconds.
 
     The inputs are drawn from a seed that depends on the exercise only, so a check gives the same verdict every time.
-    Never raises for anything the learner's code does; raises LabError for an exercise that is not known.
+    Never raises for anything the learner's code does, but for one case: while nbgrader grades or validates, every
+    verdict short of right raises LabError, since nbgrader gives all points to a cell that ends without an error.
+    Raises LabError for an exercise that is not known.
     """
     verdict = examine(bank.exercise(id), answer, timeout_s)
     _record.append(verdict)
     _log(verdict)
     if verdict.status != NOT_ATTEMPTED:
         store.update(lambda ledger: _with_attempt(ledger, verdict))
+    if store.graded() and not verdict.passed:
+        raise LabError(str(verdict))
     return verdict
 
 
@@ -158,6 +163,8 @@ def _own_line(answer: Callable, error: Exception) -> str:
 def _about_error(error: Exception) -> str:
     if isinstance(error, TypeError) and "argument" in str(error):
         return "The parameters of your function differ from the ones that the exercise names."
+    if isinstance(error, NameError):
+        return "A name is used that nothing defines: look for a typing error, or a cell above that has not been run."
     sizes = ("shape", "index", "dimension", "size", "broadcast")
     if isinstance(error, ValueError | IndexError) and any(word in str(error) for word in sizes):
         return "Two sizes do not fit: the inputs of this check are not square, and no two of their sizes are equal."

@@ -101,7 +101,7 @@ def _near(have: np.ndarray, want: np.ndarray, tolerance: float) -> np.ndarray:
 
 
 def _shape(array: np.ndarray) -> str:
-    return f"shape {array.shape}" if array.shape else "one number"
+    return str(array.shape) if array.shape else "() (one number)"
 
 
 def _short(value: Any) -> str:

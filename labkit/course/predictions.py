@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from labkit.course import html, store
 from labkit.course.records import Commit, Ledger, Prediction, Value
-from labkit.course.units import convert, spell
+from labkit.course.units import convert, kind_of, spell
 from labkit.errors import LabError
 
 
@@ -62,6 +62,8 @@ def _checked(id: str, value: Value, unit: str, choices: tuple[str, ...] | None) 
         commit = Commit(float(value), unit or old.unit, store.now())
     except (TypeError, ValueError):
         raise LabError(f"prediction {id!r}: {value!r} is no finite number", f"type predict({id!r}, 120)") from None
+    if commit.value < 0 and kind_of(commit.unit) in ("time", "size", "count", "work"):
+        raise LabError(f"prediction {id!r}: {spelled(commit)} is below zero", "type a number that can come out")
     if old.unit:
         convert(commit.value, commit.unit, old.unit)
     return commit

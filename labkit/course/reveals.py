@@ -108,7 +108,7 @@ class Reveal:
         inner += html.table("Values and where they come from", ("", "value", "origin"), self._rows())
         inner += "".join(html.paragraph(line) for line in self.sentences())
         if not self.answered:
-            told = f"Not predicted yet: answer with predict({p.id!r}, ...) and run this cell again, or open the result"
+            told = "Not predicted yet: answer or skip it above, then run this cell again; or open the result here"
             inner = html.details(told, inner)
         return html.box(inner, html.COLOURS["measured"], f"result of the prediction: {p.question or p.id}")
 

@@ -1,8 +1,10 @@
 """The file behind the ledger: found, read, changed atomically, and set aside (never lost) when it is damaged.
 
 The file is `notebooks/.labkit/ledger.json` when work happens in or just above a `notebooks` folder, else
-`~/.labkit/ledger.json`; the environment variable LABKIT_LEDGER names another. Where nothing can be written the ledger
-lives in memory for the session and says so once.
+`~/.labkit/ledger.json`; the environment variable LABKIT_LEDGER names another. A `notebooks` folder that only others may
+write to (one checkout for a whole class) does not hold it either. Where nothing can be written the ledger lives in
+memory for the session and says so once. While nbgrader grades it lives in memory and says nothing: the grader's own
+ledger is not touched, and a line on stderr would cost the student the points of that cell.
 """
 
 import json
@@ -20,6 +22,11 @@ LOCK_WAIT_S = 2.0
 _memory: dict[Path, Ledger] = {}  # stands in for a file that cannot be written
 
 
+def graded() -> bool:
+    """Whether nbgrader (0.8 or newer) runs this notebook, to grade or to validate it."""
+    return bool(os.environ.get("NBGRADER_EXECUTION"))
+
+
 def now() -> str:
     """The time of this moment as the ledger writes it: UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -32,7 +39,7 @@ def ledger_path() -> Path:
         return Path(named).expanduser()
     here = Path.cwd()
     for folder in (here, here / "notebooks"):
-        if folder.name == "notebooks" and folder.is_dir():
+        if folder.name == "notebooks" and folder.is_dir() and os.access(folder, os.W_OK):
             return folder / ".labkit" / "ledger.json"
     return Path.home() / ".labkit" / "ledger.json"
 
@@ -40,7 +47,7 @@ def ledger_path() -> Path:
 def load() -> Ledger:
     """The ledger as it is now; an empty one where there is none, or where the file is damaged."""
     path = ledger_path()
-    if path in _memory:
+    if _in_memory(path):
         return _memory[path]
     try:
         return _read(path)
@@ -51,7 +58,7 @@ def load() -> Ledger:
 def update(change: Callable[[Ledger], Ledger]) -> Ledger:
     """Read, change, write back; other notebooks that write at the same moment wait. Returns the new ledger."""
     path = ledger_path()
-    if path not in _memory:
+    if not _in_memory(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with _locked(path):
@@ -62,6 +69,13 @@ def update(change: Callable[[Ledger], Ledger]) -> Ledger:
             _keep_in_memory(path, error)
     _memory[path] = change(_memory[path])
     return _memory[path]
+
+
+def _in_memory(path: Path) -> bool:
+    """Whether this session keeps the ledger of `path` in memory."""
+    if graded():
+        _memory.setdefault(path, Ledger())
+    return path in _memory
 
 
 def _read(path: Path) -> Ledger:

@@ -22,7 +22,9 @@ BACKWARD = bank.exercise("two-layer-backward")
 
 
 def test_the_four_parts_of_a_wrong_answer():
-    verdict = check("conv-output-size", lambda H, W, R, S, stride, padding: (H - R + 1, W - S + 1))
+    verdict = check(
+        "conv-output-size", lambda H, W, R, S, stride, padding: ((H - R) // stride + 1, (W - S) // stride + 1)
+    )
     assert verdict.status == WRONG
     assert [name for name, _ in verdict.parts()] == ["Expected", "What came", "Most likely", "Try next"]
     assert "28x31" in verdict.expected  # the first case on which it fails, not the first case
@@ -53,6 +55,26 @@ def test_an_error_inside_numpy_shows_the_line_that_called_it():
     assert verdict.status == RAISED
     assert "return X @ W1, 1, 2, 3" in verdict.came
     assert "sizes do not fit" in verdict.misconception
+
+
+def test_a_name_that_nothing_defines_is_told_apart():
+    def misspelt(H, W, R, S, stride, padding):
+        return heigth  # noqa: F821
+
+    assert "typing error" in check("conv-output-size", misspelt).misconception
+
+
+def test_a_missing_return_is_told_apart():
+    assert "returns nothing" in check("conv-output-size", lambda *sizes: None).misconception
+
+
+def test_while_nbgrader_grades_only_a_right_answer_ends_without_an_error(ledger_file, monkeypatch):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    assert check("conv-output-size", output_size).status == RIGHT
+    for answer in (lambda *sizes: (1, 1), lambda *sizes: 1 / 0, lambda *sizes: ...):
+        with pytest.raises(LabError, match="Size of a convolution's output"):
+            check("conv-output-size", answer)
+    assert not ledger_file.exists()
 
 
 def test_wrong_parameters_are_named():

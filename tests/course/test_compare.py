@@ -45,7 +45,7 @@ def test_equal(got, expected):
         ({"a": 1}, {"a": 2}, "'a'", "1"),
         ({"b": 1}, {"a": 2}, "the result", "{'b': 1}"),
         ([[1.0, 2.0], [3.0]], np.ones((2, 2)), "the result", "[[1.0, 2.0], [3.0]]"),
-        (np.ones(3), np.ones((3, 1)), "the shape of the result", "shape (3,)"),
+        (np.ones(3), np.ones((3, 1)), "the shape of the result", "(3,)"),
         (np.array([[1.0, 2], [3, 5]]), np.array([[1.0, 2], [3, 4]]), "the result[1, 1]", "5"),
     ],
 )

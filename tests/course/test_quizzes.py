@@ -21,7 +21,19 @@ def test_every_choice_is_explained(asked):
 
 @each_quiz
 def test_the_right_letter_cannot_be_guessed_from_the_others(asked):
-    assert len({question.answer for question in asked.questions}) > 1
+    letters = [question.answer for question in asked.questions]
+    assert len(set(letters)) == 3
+    assert max(letters.count(letter) for letter in letters) <= 2
+
+
+@each_quiz
+def test_the_right_choice_is_not_the_longest_one(asked):
+    lengths = [{letter: len(choice.text) for letter, choice in one.lettered().items()} for one in asked.questions]
+    longest = [
+        all(n < size[one.answer] for letter, n in size.items() if letter != one.answer)
+        for one, size in zip(asked.questions, lengths, strict=True)
+    ]
+    assert sum(longest) <= 1
 
 
 @each_quiz

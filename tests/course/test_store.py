@@ -54,6 +54,24 @@ def test_bytes_that_are_no_text_are_set_aside(ledger_file, capsys):
     assert "kept as" in capsys.readouterr().err
 
 
+def test_a_notebooks_folder_that_only_others_may_write_to_does_not_hold_it(tmp_path, monkeypatch):
+    shared = tmp_path / "notebooks"
+    shared.mkdir()
+    monkeypatch.chdir(shared)
+    monkeypatch.delenv("LABKIT_LEDGER")
+    assert store.ledger_path() == shared / ".labkit" / "ledger.json"
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert store.ledger_path() == Path.home() / ".labkit" / "ledger.json"
+
+
+def test_while_nbgrader_grades_it_lives_in_memory_and_says_nothing(ledger_file, monkeypatch, capsys):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    predict("time", 3, question="How long?", unit="s")
+    assert len(ledger().entries) == 1
+    assert not ledger_file.exists()
+    assert capsys.readouterr().err == ""
+
+
 def test_where_nothing_can_be_written_it_lives_in_memory(tmp_path, monkeypatch, capsys):
     blocked = tmp_path / "file"
     blocked.write_text("in the way")

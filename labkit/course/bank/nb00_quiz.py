@@ -8,9 +8,7 @@ QUIZ = Quiz(
         Question(
             "A table says 'modelled: 0.5 ms'. What do you know?",
             (
-                Choice(
-                    "A formula gave 0.5 ms, under assumptions", "Yes: it is as good as what the formula knows about."
-                ),
+                Choice("A formula gave 0.5 ms", "It is as good as the assumptions behind the formula."),
                 Choice("It took 0.5 ms on this machine", "That would be called 'measured here'."),
                 Choice("A paper reports 0.5 ms for it", "That would be called 'claimed', with paper and table."),
             ),
@@ -40,18 +38,18 @@ QUIZ = Quiz(
         Question(
             "The batch is doubled. Which of a layer's sizes doubles with it?",
             (
-                Choice("Its weights", "They belong to the network, and every sample uses the same ones."),
                 Choice("Its activations", "There is one output for each sample, so they double."),
-                Choice("Both", "Only one of them belongs to the samples."),
+                Choice("Its weights", "They belong to the network, and every sample uses the same ones."),
+                Choice("Weights and activations", "Only one of them belongs to the samples."),
             ),
-            "b",
+            "a",
         ),
         Question(
-            "You see the result and then correct your prediction. What does the ledger do?",
+            "You see the result, then type another prediction. What does the ledger do?",
             (
-                Choice("It replaces the old answer", "Then every ledger would be perfect, and worthless."),
-                Choice("It refuses the new one", "It is kept, but marked."),
-                Choice("It keeps both and counts the first", "The one made before the reveal is the prediction."),
+                Choice("It puts the new one in place of the old one", "Every ledger would be perfect, and worthless."),
+                Choice("It refuses the new one", "It is kept, but marked as late."),
+                Choice("It keeps both; the old one counts", "What was said before the reveal is the prediction."),
             ),
             "c",
         ),

@@ -17,7 +17,11 @@ def cases(rng: np.random.Generator) -> list[Case]:
         sizes = tuple(int(n) for n in rng.integers(2, 60, size=4))
         if len(set(sizes)) == 4:
             drawn.append(sizes)
-    return [Case(s, f"{s[0]} filters of {s[2]}x{s[3]} over {s[1]} channels") for s in ((6, 1, 5, 5), *drawn)]
+    return [Case(s, _label(*s)) for s in ((6, 1, 5, 5), *drawn)]
+
+
+def _label(K: int, C: int, R: int, S: int) -> str:
+    return f"{K} filters of {R}x{S} over {C} channel{'s' * (C > 1)}"
 
 
 EXERCISE = Exercise(
@@ -59,6 +63,12 @@ EXERCISE = Exercise(
             lambda K, C, R, S: 4 * K * C * (R * S + 1),
             "You gave every filter one bias for each channel; it has one, added after the channels are summed.",
             "How many numbers does one filter add to its output? One per output map.",
+        ),
+        WrongSolution(
+            "channels forgotten",
+            lambda K, C, R, S: 4 * (K * R * S + K),
+            "A filter reads R x S values in one channel only in your count; it has that many weights for each channel.",
+            "Multiply the weights of a filter by the number of channels.",
         ),
         WrongSolution(
             "one filter",

@@ -34,9 +34,9 @@ def wrong_gradients(loss, candidates, x, w, b):
 
 PLANTED = (
     (("right", "filter mirrored", "bias of one sample"), 1, 1.0),
-    (("stride forgotten", "right", "one corner", "sign of dx"), 2, 1e-6),
+    (("stride forgotten", "right", "one corner", "sign of dx"), 2, 1e-10),  # below the fixed part of np.allclose
     (("bias too small", "right", "not a number"), 2, 1.0),
-    (("right", "channels rolled", "two per cent", "tanh forgotten"), 1, 1e4),
+    (("right", "channels rolled", "two per cent", "tanh forgotten"), 1, 1e8),
 )
 
 
@@ -126,6 +126,10 @@ def _absolute(*args):
     return _mistaken(*args, error=lambda g, e: np.max(np.abs(g - e)))
 
 
+def _allclose(*args):
+    return _mistaken(*args, error=lambda g, e: float(not np.allclose(g, e)))
+
+
 def _signed(*args):
     return _mistaken(*args, error=lambda g, e: np.max(g - e) / np.max(np.abs(e)))
 
@@ -192,6 +196,12 @@ EXERCISE = Exercise(
             "The difference is compared with a fixed number. Where gradients are tiny everything passes, and where "
             "they are huge nothing does.",
             "Divide by the largest entry of the gradient.",
+        ),
+        WrongSolution(
+            "np.allclose as it comes",
+            _allclose,
+            "np.allclose allows 1e-8 on top of its relative tolerance. Where gradients are smaller everything passes.",
+            "Compare the largest difference with 1e-4 times the largest entry yourself.",
         ),
         WrongSolution(
             "sign of the difference",

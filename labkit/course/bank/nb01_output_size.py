@@ -27,7 +27,7 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 def _label(H: int, W: int, R: int, S: int, stride: int, padding: int) -> str:
-    return f"a {H}x{W} input, a {R}x{S} filter, stride {stride} and padding {padding}"
+    return f"an input of {H}x{W}, a filter of {R}x{S}, stride {stride} and padding {padding}"
 
 
 def _rounded_up(H, W, R, S, stride, padding):
@@ -52,6 +52,10 @@ def _square(H, W, R, S, stride, padding):
 
 def _not_floored(H, W, R, S, stride, padding):
     return (H + 2 * padding - R) / stride + 1, (W + 2 * padding - S) / stride + 1
+
+
+def _every_position(H, W, R, S, stride, padding):
+    return H - R + 1, W - S + 1
 
 
 def _stride_of_all(H, W, R, S, stride, padding):
@@ -105,6 +109,12 @@ EXERCISE = Exercise(
             _not_floored,
             "A size came out that is no integer: positions that do not fit whole have to be dropped.",
             "Which division in Python drops the remainder?",
+        ),
+        WrongSolution(
+            "stride and padding forgotten",
+            _every_position,
+            "Stride and padding do not occur in your count: it is right for stride 1 without padding.",
+            "Which of the two makes the row longer, and which lets the filter skip positions?",
         ),
         WrongSolution(
             "one added before the division",

@@ -9,15 +9,16 @@ QUIZ = Quiz(
             "A training step costs about three times a forward pass. Which two parts make up the other two thirds?",
             (
                 Choice(
-                    "The loss and the update of the weights", "Both touch every weight or output once: that is little."
+                    "The loss of the batch and the update of the weights",
+                    "Both touch every weight or output once: that is little.",
                 ),
+                Choice("Two more forward passes over the batch", "FP runs once; what it computed is kept."),
                 Choice(
-                    "The gradients with respect to the inputs (BP) and to the weights (KU)",
-                    "Each of them uses every product of the forward pass once more: FP + BP + KU = 3 x FP.",
+                    "Gradients of inputs and gradients of weights",
+                    "BP and KU each use every product of the forward pass once more: FP + BP + KU = 3 x FP.",
                 ),
-                Choice("Two more forward passes", "The forward pass runs once; what it computed is kept."),
             ),
-            "b",
+            "c",
         ),
         Question(
             "A 28x28 input, a 3x3 filter, stride 2 and no padding: how many rows has the output?",
@@ -29,7 +30,7 @@ QUIZ = Quiz(
             "b",
         ),
         Question(
-            "A quadratic loss whose Hessian has the eigenvalues 0.5 and 10: which learning rate is stable?",
+            "The matrix of second derivatives has the eigenvalues 0.5 and 10. Which learning rate is stable?",
             (
                 Choice("0.19", "It lies below 2 / 10 = 0.2, so even the steepest direction shrinks at every step."),
                 Choice("0.21", "The steepest direction is multiplied by 1 - 0.21 x 10 = -1.1 at every step: it grows."),
@@ -40,26 +41,20 @@ QUIZ = Quiz(
         Question(
             "The gradients of a batch are averaged. What does a batch of twice the size change about one step?",
             (
-                Choice("The step is twice as long", "It would be if gradients were added; an average does not grow."),
-                Choice(
-                    "The direction is less noisy; its expected length is the same",
-                    "An average over more samples has the same expectation and half the variance.",
-                ),
-                Choice("Nothing", "The expectation stays, but the noise of the average becomes smaller."),
+                Choice("It becomes twice as long", "It would if gradients were added; an average does not grow."),
+                Choice("Its direction becomes less noisy", "The same expectation, with half the variance."),
+                Choice("Nothing: it is an average either way", "The expectation stays; the noise around it shrinks."),
             ),
             "b",
         ),
         Question(
-            "A gradient check passes with a symmetric filter and a square input. What may still be wrong?",
+            "A gradient check of a convolution passes with a symmetric filter and a square input. What do you know?",
             (
-                Choice("Nothing: the numbers agree", "They agree for this input only, and this input hides mistakes."),
-                Choice(
-                    "The filter may be used unflipped, or height and width may be swapped",
-                    "Symmetry makes both mistakes invisible. Check with ragged, random inputs.",
-                ),
-                Choice("Only the forward pass", "The check compares the backward pass with the forward pass as it is."),
+                Choice("Nothing yet: mistakes may hide", "A mirrored filter or swapped sides make no difference here."),
+                Choice("That the backward pass is right", "It is right for this input, and this input hides mistakes."),
+                Choice("That the forward pass is right", "The check takes the forward pass as it is."),
             ),
-            "b",
+            "a",
         ),
     ),
 )

@@ -165,10 +165,10 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "Start at the end: dL/dy is (y - T) / n, a matrix [n, outputs].",
-        "KU of layer 2: dW2 collects dy times h over all samples, which is a matrix product; db2 is the sum of dy.",
-        "BP of layer 2 gives dh = dy @ W2; BP of tanh multiplies it by 1 - h**2; then layer 1 goes like layer 2, "
-        "with X.",
+        "BP of layer 2 first. dh has the shape of h, [n, hidden]; dy is [n, outputs] and W2 [outputs, hidden]. Only "
+        "one product of the two fits.",
+        "BP of tanh: multiply dh, value by value, by the derivative 1 - h**2. The result, dz, is [n, hidden] as well.",
+        "KU of layer 1 goes like KU of layer 2 (dW2 = dy.T @ h, db2 = dy.sum(axis=0)), with dz for dy and X for h.",
     ),
     next_step="Try one sample first and compare it with the worked example, line by line; then write down the shapes.",
 )

@@ -13,8 +13,11 @@ def break_even(parameters, activations):
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
-    """A dense layer, a convolution, a tie, a layer without weights; then ragged sizes on both sides of 1."""
-    sizes = [(37752832, 4096), (34944, 290400), (4096, 512), (0, 1176), (61706, 1790)]
+    """A dense layer, a convolution, a tie, a layer without weights; then ragged sizes on both sides of 1.
+
+    The dense layer is fc7 of AlexNet: the notebook asks for fc6 afterwards.
+    """
+    sizes = [(16781312, 4096), (34944, 290400), (4096, 512), (0, 1176), (61706, 1790)]
     for _ in range(4):
         activations = int(rng.integers(7, 400))
         sizes.append((activations * int(rng.integers(2, 90)) + int(rng.integers(1, activations)), activations))

@@ -8,35 +8,38 @@ QUIZ = Quiz(
         Question(
             "Where are most weights of AlexNet, and where is most of its work?",
             (
-                Choice("Both in the convolutions", "The convolutions hold about 4 of its 62 million parameters."),
+                Choice(
+                    "Weights in the convolutions, work in the dense layers",
+                    "The other way round: the convolutions hold about 4 of its 62 million parameters.",
+                ),
                 Choice(
                     "Weights in the dense layers, work in the convolutions",
                     "A dense layer uses each weight once per sample, a convolution at every output position.",
                 ),
-                Choice("Both in the dense layers", "They hold the weights, but use each of them only once per sample."),
+                Choice(
+                    "Both of them in the dense layers",
+                    "They hold the weights, but use each of them only once per sample.",
+                ),
             ),
             "b",
         ),
         Question(
-            "Why does training need more memory than inference even with plain SGD?",
+            "Why does training need more memory than inference, even with plain SGD at the same batch?",
             (
-                Choice(
-                    "It keeps every layer's activations for BP, and a gradient for each weight",
-                    "Inference can forget a layer's input as soon as its output is there.",
-                ),
-                Choice("It computes in float64", "Both are float32 here; precision does not differ between them."),
-                Choice("Its batches are larger", "They often are, but at the same batch it needs more as well."),
+                Choice("It computes in float64, inference in float32", "Both compute in float32 here."),
+                Choice("It holds a copy of the weights for each sample", "All samples share one set of weights."),
+                Choice("It keeps all activations, and gradients", "BP and KU need them after the forward pass."),
             ),
-            "a",
+            "c",
         ),
         Question(
             "The batch doubles. What doubles with it?",
             (
-                Choice("Weights, activations and work", "All samples of a batch share one set of weights."),
-                Choice("Weights and activations", "Weights do not depend on the batch; the work does."),
                 Choice("Activations and work", "Each sample brings its own maps and its own products."),
+                Choice("Weights and activations", "Weights do not depend on the batch; the work does."),
+                Choice("Weights, activations and work", "All samples of a batch share one set of weights."),
             ),
-            "c",
+            "a",
         ),
         Question(
             "A convolution of 256 filters goes from one group to two. What happens to its weights (without biases)?",
@@ -48,16 +51,13 @@ QUIZ = Quiz(
             "b",
         ),
         Question(
-            "A layer has 37.8 million weights and 4,096 activations per sample. Which is larger at batch 128?",
+            "A layer has 20 million weights and 4,000 activations per sample. Which are larger at batch 128?",
             (
-                Choice(
-                    "The weights, by far",
-                    "128 x 4,096 is about 0.5 million values: break-even lies beyond a batch of 9,000.",
-                ),
-                Choice("The activations", "Activations outweigh weights from a batch of 37.8 million / 4,096 on."),
-                Choice("They are about equal", "That would be so at a batch of about 9,200."),
+                Choice("The activations", "They outweigh the weights from a batch of 20 million / 4,000 = 5,000 on."),
+                Choice("They are about equal", "That would be so at a batch of 5,000."),
+                Choice("The weights", "128 x 4,000 is about half a million values, against 20 million."),
             ),
-            "a",
+            "c",
         ),
     ),
 )
