@@ -62,6 +62,7 @@ def open_notebook(chromium: Chromium, server: LabServer, name: str, limit_s: flo
         try:
             page.goto(server.address(name))
             page.wait_for_function(READY, arg=name, timeout=90_000)
+            use_theme(page, "JupyterLab Light")  # the server remembers the theme of the test before
             yield page, problems
         finally:
             page.context.close()
