@@ -17,7 +17,7 @@
 #
 # - **20 minutes:** everything on this page.
 # - **50 minutes:** this page, then the first half of notebook 01.
-# - **90 minutes:** this page, then all of notebook 01.
+# - **90 minutes:** this page, then notebook 01 along its route of 50 minutes, with the exercises that you pass.
 #
 # **Goals.** At the end you can
 #
@@ -89,7 +89,7 @@ from labkit.network import training_macs, zoo
 lenet = zoo.get("lenet5")
 print(f"{lenet.parameters:,} parameters")
 print(f"{lenet.macs:,} multiply-accumulates for one digit, forward")
-print(f"{training_macs(lenet):,} for training on one digit (three times as many: notebook 01 says why)")
+print(f"{training_macs(lenet):,} for training on it (about three times as many: notebook 01)")
 
 # %% [markdown]
 # One **training step** takes a batch of digits, computes how wrong the network is, and changes every parameter a little.
@@ -103,12 +103,13 @@ from labkit.course import check, exercise, hint, ledger, predict, quiz, reveal, 
 
 predict(
     "first-step",
-    question="How long does one training step of LeNet-5 on 32 digits take on one core of this machine?",
+    question="How long does a training step of LeNet-5 on 32 digits take on one core here?",
     unit="ms",
 )
 
 # %% [markdown]
-# You can also type the answer: `predict("first-step", 5)`, or pass with `predict("first-step", skip=True)`.
+# Press **Commit**, or **Skip** if you would rather not say. Until the result is revealed you may change your mind; the
+# last answer counts. (The same can be typed: `predict("first-step", skip=True)`, or a number in place of the `skip`.)
 #
 # Now the **model**. The simplest one that could work: the number of multiply-accumulates, divided by how many of them
 # this core does per second on large matrices (measured, in the next cell).
@@ -137,9 +138,9 @@ reveal("first-step", measured=seconds["step"] * 1e3, modelled=modelled_s * 1e3, 
 
 # %% [markdown]
 # The model is too optimistic, nearly always by a factor of several. It knows about multiplications and about nothing
-# else: not about moving images into the shape that a matrix product needs, not about the hyperbolic tangents, not about
-# the few microseconds that every call costs. LeNet-5 is so small that these decide. For a large network the same model
-# will be much closer; you will meet both cases again when the work is divided.
+# else: not about moving the images into the order in which they can be multiplied fast, not about the hyperbolic
+# tangents, not about the few microseconds that every call costs. LeNet-5 is so small that these decide. For a large
+# network the same model will be much closer; you will meet both cases again when the work is divided.
 #
 # ## A first live view
 #
@@ -153,20 +154,22 @@ from labkit.widgets import network_anatomy
 network_anatomy(lenet, batch=32)
 
 # %% [markdown]
-# At which batch sizes does the third convolution (`conv3`) hold more weights than activations? You will need exactly
-# this comparison in notebook 02, because it decides how a network should be divided.
+# (A *convolution* is a layer of small filters that slide over an image; notebook 01 shows one at work. A *dense* layer
+# reads everything with everything.) At which batch sizes does the third convolution, `conv3`, hold more weights than
+# activations? You will need exactly this comparison in notebook 02, because it decides how a network should be divided.
 #
 # ## A first check
 #
 # Some cells are yours to write. A check calls your function with inputs that you have not seen and answers in four
-# parts: what was expected, what came, what you probably thought, and what to try next.
+# parts: what was expected, what came, what you probably thought, and what to try next. Here is the first exercise. The
+# values of networks are `float32` in this course: 32 bits each.
 
 # %%
 exercise("weight-bytes")
 
 # %% nbgrader={"schema_version": 3, "grade_id": "weight-bytes", "solution": true, "grade": false, "locked": false, "task": false}
 def weight_bytes(K, C, R, S):
-    """Bytes of the float32 weights and biases of a convolution: K filters of R x S over C channels."""
+    """Bytes of the float32 weights and biases of K filters of R x S over C channels."""
     ### BEGIN SOLUTION
     return 4 * (K * C * R * S + K)
     ### END SOLUTION
@@ -176,8 +179,9 @@ def weight_bytes(K, C, R, S):
 check("weight-bytes", weight_bytes)
 
 # %% [markdown]
-# Before you have written anything the check says *not attempted*, and nothing is counted against you. Write a wrong
-# answer on purpose (leave out the factor 4, say) and read what it answers.
+# Before you have written anything the check says *not attempted*, and nothing is counted against you. Replace
+# the line with `raise` by your own, run that cell, then the check again. Write a wrong answer on purpose (leave out the
+# biases, say) and read what it answers. Hints are closed until you open them, one at a time:
 
 # %%
 hint("weight-bytes")
@@ -210,7 +214,8 @@ ledger()
 #
 # ## Self-quiz
 #
-# Five questions; answer with the form, or by typing, for example, `quiz("00", 1, "b")`.
+# Five questions. Choose an answer, then open it: it says whether it is the right one, and why. (To have your answers
+# kept, type them: `quiz("00", 1, "b")` answers the first question with b.)
 
 # %%
 quiz("00")
@@ -220,5 +225,5 @@ quiz("00")
 #
 # | claim | where | found here |
 # |---|---|---|
-# | LeNet-5 with a dense third layer has 61,706 parameters | its architecture in eserol-2019, table 2.1 | computed above: 61,706 |
+# | the layers of LeNet-5 | eserol-2019, table 2.1 | built from them, it has 61,706 parameters (the thesis prints no count) |
 # | training costs about three times the computations of inference | krishna-gupta-nayak, section II | taken on trust here; measured in notebook 01 |

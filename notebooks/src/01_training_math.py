@@ -68,12 +68,12 @@ np.round(model.forward(images)[:3], 3)
 # %% [markdown]
 # The **loss** says how wrong a network is, as one number. With cross-entropy it is $-\ln p$, where $p$ is the probability
 # that the network gave to the right answer; the loss of a batch is the mean. Certain and right costs 0, certain and wrong
-# costs very much.
+# costs very much. (With the natural logarithm its unit is called *nat*.)
 #
 # LeNet-5 knows nothing yet and has ten answers to choose from. What will its loss be, roughly?
 
 # %%
-predict("untrained-loss", question="What is the cross-entropy loss of the untrained LeNet-5?", unit="nats")
+predict("untrained-loss", question="What is the loss of the untrained LeNet-5?", unit="nats")
 
 # %%
 untrained = model.evaluate(digits.test)
@@ -91,9 +91,10 @@ reveal("untrained-loss", measured=untrained["loss"], modelled=np.log(10), unit="
 #
 # $$ w \leftarrow w - \eta \, \frac{\partial L}{\partial w} $$
 #
-# (krishna-gupta-nayak, equation (6), prints a plus sign; to go down it has to be a minus.) The **learning rate** $\eta$ is
-# the one number that everybody gets wrong first. Here is a loss with two weights, seen from above. Step through it, then
-# run it, then raise the learning rate.
+# (krishna-gupta-nayak, equation (6), prints a plus sign; to go down it has to be a minus.) The **learning rate** $\eta$
+# is the one number that everybody gets wrong first. Here is a loss with two weights, seen from above: those of a single
+# neuron that has to tell eights from threes, by how much ink is in the left half and how much in the middle. Step
+# through it, then run it, then raise the learning rate.
 
 # %%
 from labkit.widgets import gradient_descent_stepper
@@ -108,11 +109,14 @@ gradient_descent_stepper()
 #    settles, because one sample's downhill is not everybody's.
 # 3. **Mini-batch:** something between. This is what everyone uses, and its size is what the rest of this course divides
 #    over processors.
-# 4. Raise the learning rate until the path no longer comes back. Then choose another optimiser and reset.
+# 4. Raise the learning rate until the path no longer comes back. Then choose another **optimiser**, a rule that makes more
+#    of the gradients than one step downhill, and reset. *Momentum* adds a part of the step before, as a rolling ball does;
+#    the other three give each weight a learning rate of its own.
 #
 # ### Why it diverges
 #
-# Near a minimum every loss is a bowl: $L(w) = \tfrac12 (w - w^*)^T H (w - w^*)$, with the matrix $H$ of second derivatives.
+# Near a minimum a smooth loss is a bowl: $L(w) \approx L(w^*) + \tfrac12 (w - w^*)^T H (w - w^*)$, with the matrix $H$ of
+# second derivatives (the *Hessian*). Its eigenvectors are the directions of the bowl, its eigenvalues how steep they are.
 # One step multiplies the distance from the minimum by $1 - \eta \lambda$ in the direction of each eigenvalue $\lambda$ of
 # $H$. In a bowl that is 100 times steeper one way than the other, the steep way limits $\eta$ and the flat way does the
 # waiting.
@@ -189,7 +193,7 @@ exercise("two-layer-backward")
 
 # %% nbgrader={"schema_version": 3, "grade_id": "two-layer-backward", "solution": true, "grade": false, "locked": false, "task": false}
 def backward(X, T, W1, b1, W2, b2):
-    """Gradients (dW1, db1, dW2, db2) of the mean over the samples of 1/2 |y - t|^2; samples are rows."""
+    """Gradients (dW1, db1, dW2, db2) of the mean of 1/2 |y - t|^2; samples are rows."""
     h = np.tanh(X @ W1.T + b1)
     y = h @ W2.T + b2
     dy = (y - T) / len(X)
@@ -249,8 +253,8 @@ hint("conv-output-size")
 # ## The bug that learns
 #
 # A wrong gradient rarely crashes. The network learns a little worse, and nobody notices. The remedy is the nudge from
-# above, applied to every entry of every array: a **gradient check**. Nudge both ways, up and down, and divide by the whole
-# distance (a *central difference*); its error shrinks with the square of the nudge, not with the nudge.
+# above, applied to every entry of every array: a **gradient check**. Nudge both ways, up and down, and divide by the
+# whole distance (a *central difference*); its error shrinks with the square of the nudge, not with the nudge.
 #
 # Several people have written the backward pass of a convolution. Some of them made mistakes that show in few entries, or
 # with a stride above 1, or in the bias only. Write the check that finds them.
@@ -260,7 +264,7 @@ exercise("gradient-check")
 
 # %% nbgrader={"schema_version": 3, "grade_id": "gradient-check", "solution": true, "grade": false, "locked": false, "task": false}
 def wrong_gradients(loss, candidates, x, w, b):
-    """Names of the candidates whose gradients disagree with central differences of the loss, as a set."""
+    """The set of names of candidates whose gradients disagree with central differences."""
     ### BEGIN SOLUTION
     step, estimates = 1e-5, []
     for array in (x, w, b):
@@ -293,10 +297,10 @@ hint("gradient-check")
 # ## LeNet-5 learns to read
 #
 # Now for real: 61,706 weights, 1,438 digits to learn from and 359 that it never sees in training. After five epochs (five
-# passes over the digits to learn from), how many of the unseen ones will it read correctly?
+# passes over the digits to learn from), how many per cent of the unseen ones will it read correctly?
 
 # %%
-predict("lenet-accuracy", question="Accuracy of LeNet-5 on unseen digits after five epochs?", unit="%")
+predict("lenet-accuracy", question="LeNet-5, five epochs: accuracy on unseen digits?", unit="%")
 
 # %%
 from labkit.engine import BackgroundRun, Momentum, Training, train
@@ -304,19 +308,21 @@ from labkit.widgets import training_view
 
 training = Training(epochs=5, batch=32, optimizer=Momentum(lr=0.02))
 learner = Model(lenet, batch=32, threads=1, seed=1)
-run = BackgroundRun(train(learner, digits, training))
+run = BackgroundRun(train(learner, digits, training), paused=True)
 training_view(run)
 
 # %% [markdown]
-# The cell has returned while the training goes on. Pause it, take single steps, let it go on. Look at
+# The cell has returned, and the training waits for you. Take a few single **Steps**, then press **Play**: all of it takes
+# a second or two, in the background. When it is over, **Play** repeats it at the speed you choose. Look at
 #
 # - the **loss**: it starts near 2.3, as you computed;
 # - the **phases**: which of FP, BP and KU takes the longest?
 # - the **gradient norms**: which layer's are the largest in the first steps, and which later?
 #
-# The next cell waits until the run has ended.
+# The next cell lets the run go on to its end, in case it has not, and waits for it.
 
 # %%
+run.resume()
 run.wait(timeout_s=100)
 last = run.events[-1]
 reveal("lenet-accuracy", measured=100 * last.test_accuracy, unit="%")
@@ -324,14 +330,15 @@ reveal("lenet-accuracy", measured=100 * last.test_accuracy, unit="%")
 # %% [markdown]
 # ### When it goes wrong
 #
-# LeNet-5 forgives much, because a hyperbolic tangent never exceeds 1. A network of 17 convolutions with ReLU does not:
-# whatever is too large in one layer is larger in the next. Here it is with a learning rate of 1. Failures are lessons, and
-# this one is safe: the trainer stops by itself and says where.
+# LeNet-5 forgives much, because a hyperbolic tangent never exceeds 1. A network of 17 convolutions that bends with ReLU
+# ($f(z) = z$ above zero, 0 below) does not: whatever is too large in one layer is larger in the next. Here it is with a
+# learning rate of 1. Failures are lessons, and this one is safe: the trainer stops by itself and says where.
 
 # %%
 deep = zoo.get("resnet18_star")
 reckless = Training(epochs=1, batch=16, optimizer=Momentum(lr=1.0))
-failed = BackgroundRun(train(Model(deep, batch=16, threads=1), load("digits", shape=deep.input_shape), reckless))
+small = load("digits", shape=deep.input_shape)
+failed = BackgroundRun(train(Model(deep, batch=16, threads=1), small, reckless))
 failed.wait(timeout_s=60)
 print(failed.state, "·", failed.error)
 
@@ -352,15 +359,16 @@ print(failed.state, "·", failed.error)
 #
 # In every layer each weight meets each value it is used with once per phase: once to make the output, once to pass the
 # gradient back, once to collect its own. So each phase costs one forward pass, and training costs three
-# (krishna-gupta-nayak, section II). One phase is a little cheaper: the first layer need not pass anything back, since
-# nobody wants gradients of the images.
+# (krishna-gupta-nayak, section II). BP is a little cheaper: the first layer need not pass anything back, since nobody
+# wants gradients of the images.
 #
-# How does that look on a clock? By what factor is a training step of AlexNet* slower than its forward pass?
+# How does that look on a clock? LeNet-5 is too small to tell; take AlexNet*, that paper's smaller AlexNet for images of
+# 28×28 (28.6 million parameters). By what factor does a training step take longer than a forward pass?
 
 # %%
 predict(
     "three-times",
-    question="By what factor does a training step of AlexNet* (batch 16) take longer than a forward pass?",
+    question="AlexNet*, batch 16: how many forward passes does a training step take?",
     unit="times",
 )
 
@@ -373,35 +381,44 @@ samples, targets = load("digits", shape=star.input_shape).train.take(range(16))
 seconds = step_seconds(big, samples, targets, repeats=5)
 ratio = seconds["step"] / forward_seconds(big, samples, repeats=5)
 work = sum(phase_macs(star).values()) / star.macs
-reveal("three-times", measured=ratio, modelled=work, claimed=3, unit="times", source="krishna-gupta-nayak, section II")
+paper = "krishna-gupta-nayak, section II"
+reveal("three-times", measured=ratio, modelled=work, claimed=3, unit="times", source=paper)
+
+# %% [markdown]
+# And phase by phase:
 
 # %%
 from labkit.widgets.tables import Table
 
-rows = [(p, phase_macs(star)[p] * 16, seconds[p] * 1e3, seconds[p] / seconds["fp"]) for p in ("fp", "bp", "ku")]
+batch = 16
+samples, targets = load("digits", shape=star.input_shape).train.take(range(batch))
+seconds = step_seconds(Model(star, batch=batch, threads=1), samples, targets, repeats=5)
+work = phase_macs(star)
+rows = [(p, work[p] * batch, seconds[p] * 1e3, seconds[p] / seconds["fp"]) for p in work]
 head = ("phase", "MAC (modelled)", "ms (measured here)", "times FP")
-Table("AlexNet*, batch 16, one core", head, tuple(rows))
+Table(f"AlexNet*, batch {batch}, one core", head, tuple(rows))
 
 # %% [markdown]
-# The rule counts multiplications, and by that count it holds but for the first layer. The clock knows more. FP also pools,
-# bends and draws the random numbers of dropout; KU also writes 28.6 million gradients and changes as many weights, work
-# that does not grow with the batch. Change the batch in the cell above to 1, then to 64, and compare the last columns:
-# which of the three phases changes its share the most, and why?
+# The rule counts multiplications, and by that count it holds but for the first layer. The clock knows more. FP also
+# pools, bends and draws random numbers for *dropout* (in training, some outputs are set to 0 at random); KU also writes
+# 28.6 million gradients and changes as many weights, work that does not grow with the batch. Set `batch` in the cell
+# above to 1, then to 64, and compare the last columns: which of the three phases changes its share the most, and why?
 #
 # ## An open task
 #
 # One pass over the digits, no more. With the settings below LeNet-5 does not get far in it. Find settings with which it
-# reads **97 %** of the unseen digits after a single epoch; the optimiser (`SGD`, `Momentum`, `Adagrad`, `Adadelta`, `Adam`),
-# the learning rate and the batch size are yours, and there is more than one way. Then look at the number of steps: when
-# several processors train together, each step is one exchange between them, so fewer is better.
+# reads **96.5 %** of the unseen digits after a single epoch; the optimiser (`SGD`, `Momentum`, `Adagrad`, `Adadelta`,
+# `Adam`), the learning rate and the batch size are yours, and there is more than one way. Then look at the number of
+# steps: when several processors train together, each step is one exchange between them, so fewer is better.
 
 # %%
 from labkit.engine import SGD, Adadelta, Adagrad, Adam
 
 mine = Training(epochs=1, batch=32, optimizer=SGD(lr=0.005))
-attempt = BackgroundRun(train(Model(lenet, batch=mine.batch, threads=1, seed=1), digits, mine))
+fresh = Model(lenet, batch=mine.batch, threads=1, seed=1)
+attempt = BackgroundRun(train(fresh, digits, mine))
 attempt.wait(timeout_s=60)
-print(f"{attempt.events[-1].test_accuracy:.1%} of the unseen digits after {len(attempt.events)} steps")
+print(f"{attempt.events[-1].test_accuracy:.1%} read after {len(attempt.events)} steps")
 
 # %% [markdown]
 # ## Takeaways
@@ -414,6 +431,8 @@ print(f"{attempt.events[-1].test_accuracy:.1%} of the unseen digits after {len(a
 # - FP, BP and KU cost about one forward pass each in multiplications; on the clock it depends on the batch.
 #
 # ## Self-quiz
+#
+# Choose an answer, then open it.
 
 # %%
 quiz("01")
@@ -428,4 +447,4 @@ ledger()
 # |---|---|---|
 # | training has about three times the computations of inference | krishna-gupta-nayak, section II | in multiplications: 3 without, slightly less with the saving in the first layer; in time: measured above |
 # | the weight update adds $\eta \, dL/dF$ | krishna-gupta-nayak, equation (6) | a slip of the sign: adding climbs; subtract |
-# | LeNet-5 has 61,706 parameters when every filter of C3 reads every map | eserol-2019, table 2.1 | the same, from the layer records |
+# | LeNet-5 has 60,840 parameters | krishna-gupta-nayak, table I | that is `lenet5_1998`, whose second convolution reads only some of the maps; `lenet5` reads all and has 61,706 |

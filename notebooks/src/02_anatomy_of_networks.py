@@ -56,10 +56,10 @@ from labkit.widgets.tables import Table, network_table
 
 # %%
 layers = ("conv1", "conv2", "conv3", "fc1", "fc2")
-predict("lenet-weights", question="Which layer of LeNet-5 has the most parameters?", choices=layers)
+predict("lenet-weights", question="LeNet-5: which layer has most parameters?", choices=layers)
 
 # %%
-predict("lenet-work", question="Which layer of LeNet-5 does the most multiply-accumulates?", choices=layers)
+predict("lenet-work", question="LeNet-5: which layer does most work (MAC)?", choices=layers)
 
 # %%
 lenet = zoo.get("lenet5")
@@ -73,8 +73,9 @@ reveal("lenet-work", modelled=max(rows, key=lambda row: row.macs).name)
 network_table(lenet)
 
 # %% [markdown]
-# The layer with 78 % of the parameters does 12 % of the work, and the two first layers have 4 % of the parameters and do
-# 86 % of the work. That is no accident of LeNet-5. Here is every network of the lab, split in the same way:
+# (*ratio* is weight bytes over activation bytes; it comes back at the end.) The layer with 78 % of the parameters does
+# 12 % of the work, and the first two convolutions have 4 % of the parameters and do 86 % of the work. That is no
+# accident of LeNet-5. Here is every network of the lab, split in the same way:
 
 # %%
 names = ("lenet5", "alexnet_star", "alexnet", "vgg16", "googlenet", "resnet18", "resnet18_32")
@@ -85,13 +86,13 @@ for name in names:
     weights = 100 * sum(row.parameters for row in dense) / network.parameters
     work = 100 * sum(row.macs for row in dense) / network.macs
     rows.append((name, network.parameters, network.macs, weights, work))
-head = ("network", "parameters", "MAC per sample", "% of parameters in dense layers", "% of MAC in dense layers")
-Table("Dense layers: their share of the weights and of the work (computed)", head, tuple(rows))
+head = ("network", "parameters", "MAC per sample", "% of parameters", "% of MAC")
+Table("What part of it is in dense layers (computed)", head, tuple(rows))
 
 # %% [markdown]
 # AlexNet and VGG16 keep most of their weights where nearly no work is done. GoogLeNet and ResNet-18 have got rid of the
-# large dense layers and so of the weights, not of the work. AlexNet and GoogLeNet do about the same work for an image,
-# and yet there is nine times as much to exchange when several processors train AlexNet together.
+# large dense layers and so of the weights, not of the work. GoogLeNet even does 1.4 times the work of AlexNet for an
+# image, and yet there is nine times as much to exchange when several processors train AlexNet together.
 #
 # Look at it layer by layer. The bars are logarithmic: one tick is a factor of ten.
 
@@ -99,20 +100,20 @@ Table("Dense layers: their share of the weights and of the work (computed)", hea
 network_anatomy(zoo.get("alexnet"), batch=32)
 
 # %% [markdown]
-# Set the batch to 1 and then to 256. Weights stay, activations grow, and the layers that are marked as *weights larger*
-# become fewer; the last three stay marked whatever you do.
+# Set the batch to 1 and then to 256. Weights stay, activations grow, and the layers that are marked ▶, those with more
+# bytes of weights than of activations, become fewer. Which three are still marked at 256?
 #
 # ### Your turn: a grouped convolution
 #
-# AlexNet's original second layer was split over two GPUs: half of the filters saw only half of the channels. In general,
-# with $g$ groups each filter reads $C/g$ channels.
+# AlexNet's original second convolution was split over two GPUs: half of the filters saw only half of the channels. In
+# general, with $g$ groups each filter reads $C/g$ channels.
 
 # %%
 exercise("grouped-conv-cost")
 
 # %% nbgrader={"schema_version": 3, "grade_id": "grouped-conv-cost", "solution": true, "grade": false, "locked": false, "task": false}
 def grouped_conv(C, H, W, K, R, S, groups, stride, padding):
-    """Parameters (with biases) and multiply-accumulates for one sample of a grouped convolution."""
+    """Parameters (with biases) and multiply-accumulates of one sample."""
     ### BEGIN SOLUTION
     P = (H + 2 * padding - R) // stride + 1
     Q = (W + 2 * padding - S) // stride + 1
@@ -137,12 +138,13 @@ hint("grouped-conv-cost")
 # Which total do those rows give?
 
 # %%
-predict("vgg-memory", question="How much memory do the activations of VGG16 take for one image?", unit="MB")
+predict("vgg-memory", question="VGG16: memory of the activations of one image?", unit="MB")
 
 # %%
 vgg = zoo.get("vgg16")
 computed = activation_bytes(vgg) / 1e6
-reveal("vgg-memory", modelled=computed, claimed=93, unit="MB", source="eserol-2019, table 5.13")
+thesis = "eserol-2019, table 5.13"
+reveal("vgg-memory", modelled=computed, claimed=93, unit="MB", source=thesis)
 
 # %% [markdown]
 # The rows of the table add up to 15.2 million values, which is 61 MB. So where does 93 come from? Try what people
@@ -150,7 +152,8 @@ reveal("vgg-memory", modelled=computed, claimed=93, unit="MB", source="eserol-20
 
 # %%
 values = computed * 1e6 / 4
-relu = sum(row.activation_bytes for row in table(vgg) if row.kind in ("conv", "dense")) / 4 - 1000
+bent = [row for row in table(vgg) if row.kind in ("conv", "dense")][:-1]
+relu = sum(row.activation_bytes for row in bent) / 4
 tries = {
     "the rows of the table, in MB (10^6 bytes)": values * 4 / 1e6,
     "the same in MiB (2^20 bytes)": values * 4 / 2**20,
@@ -159,7 +162,7 @@ tries = {
     "24 million values, in MB": 24e6 * 4 / 1e6,
     "24 million values, in MiB": 24e6 * 4 / 2**20,
 }
-Table("Ways to count VGG16's activations for one image (computed)", ("way", "total"), tuple(tries.items()))
+Table("VGG16: activations of one image (computed)", ("way", "total"), tuple(tries.items()))
 
 # %% [markdown]
 # No way of counting the network gives it. Only the last lines come near: 24 million values, which is what the lecture
@@ -175,15 +178,15 @@ Table("Ways to count VGG16's activations for one image (computed)", ("way", "tot
 # ## Memory of training against memory of inference
 #
 # In inference a layer's input can be forgotten as soon as its output is there: two neighbours at a time are enough. In
-# training, BP comes back later and needs the activations of **every** layer. On top of that there is one gradient for each
-# weight, and whatever the optimiser remembers (one more value per weight for momentum, two for Adam).
+# training, BP comes back later and needs the activations of **every** layer. On top of that there is one gradient for
+# each weight, and whatever the optimiser remembers (one more value per weight for momentum, two for Adam).
 
 # %%
 exercise("training-memory")
 
 # %% nbgrader={"schema_version": 3, "grade_id": "training-memory", "solution": true, "grade": false, "locked": false, "task": false}
 def memory(rows, batch, slots):
-    """Bytes for (training, inference) of a chain of layers; a row is (name, inputs, outputs, parameters)."""
+    """Bytes for (training, inference); a row is (name, inputs, outputs, parameters)."""
     ### BEGIN SOLUTION
     parameters = sum(row[3] for row in rows)
     pair = max(inputs + outputs for _, inputs, outputs, _ in rows)
@@ -207,7 +210,7 @@ hint("training-memory")
 # %%
 predict(
     "train-over-infer",
-    question="By what factor does training AlexNet* (batch 32) need more memory than inference?",
+    question="AlexNet*, batch 32: training needs how many times the memory of inference?",
     unit="times",
 )
 
@@ -217,21 +220,26 @@ from labkit.engine.footprint import footprint
 training = footprint("alexnet_star", batch=32, phase="training")
 inference = footprint("alexnet_star", batch=32, phase="inference")
 star = zoo.get("alexnet_star")
-modelled = sum(training_bytes(star, 32).values()) / sum(inference_bytes(star, 32).values())
-reveal("train-over-infer", measured=training.grown_bytes / inference.grown_bytes, modelled=modelled, unit="times")
+model_bytes = {
+    "training": sum(training_bytes(star, 32).values()),
+    "inference": sum(inference_bytes(star, 32).values()),
+}
+modelled = model_bytes["training"] / model_bytes["inference"]
+ratio = training.grown_bytes / inference.grown_bytes
+reveal("train-over-infer", measured=ratio, modelled=modelled, unit="times")
 
 # %% [markdown]
 # Both processes ran a moment ago, and what was measured is by how much each of them grew. In megabytes:
 
 # %%
-model_mb = {"training": sum(training_bytes(star, 32).values()), "inference": sum(inference_bytes(star, 32).values())}
-rows = [(run.phase, run.grown_bytes / 1e6, model_mb[run.phase] / 1e6) for run in (training, inference)]
+pair = (training, inference)
+rows = [(run.phase, run.grown_bytes / 1e6, model_bytes[run.phase] / 1e6) for run in pair]
 Table("AlexNet*, batch 32: memory in MB", ("phase", "measured here", "modelled"), tuple(rows))
 
 # %% [markdown]
-# The measured numbers lie above the modelled ones, because real layers need room to work: a convolution that is computed
-# as a matrix product first copies its input into the shape of a matrix (nine copies of each value for a 3×3 filter). The
-# model knows weights, gradients and activations only.
+# The measured numbers lie above the modelled ones, because real layers need room to work: a fast convolution first copies
+# its input into another order, and a process needs some memory for itself. The model knows weights, gradients and
+# activations only.
 #
 # ## Weights against activations: what decides how to divide
 #
@@ -250,7 +258,7 @@ exercise("break-even-batch")
 
 # %% nbgrader={"schema_version": 3, "grade_id": "break-even-batch", "solution": true, "grade": false, "locked": false, "task": false}
 def break_even(parameters, activations):
-    """Smallest batch at which the layer's activations take at least as many bytes as its weights."""
+    """Smallest batch at which activations take at least as many bytes as the weights."""
     ### BEGIN SOLUTION
     return max(1, -(-parameters // activations))
     ### END SOLUTION
@@ -266,7 +274,7 @@ hint("break-even-batch")
 # Guess one of them before you look at all: `fc6` of AlexNet maps 9,216 values to 4,096.
 
 # %%
-predict("fc6-break-even", question="At which batch size are fc6's activations as large as its weights?", unit="samples")
+predict("fc6-break-even", question="Break-even batch of fc6 in AlexNet?", unit="samples")
 
 # %%
 alexnet = zoo.get("alexnet")
@@ -280,17 +288,19 @@ rows = [
     if row.parameters
 ]
 head = ("layer", "weights, MB", "activations of one sample, MB", "break-even batch")
-Table("AlexNet: from which batch size on a layer's activations outweigh its weights (computed)", head, tuple(rows))
+Table("AlexNet: from here on activations outweigh weights (computed)", head, tuple(rows))
 
 # %% [markdown]
-# The five convolutions turn over at batches of at most 21, the dense layers at 4,097 and 9,217, which hardly anybody uses. One network, two kinds of layers, two opposite answers: data parallelism for the
-# convolutions and model parallelism for the dense layers is an idea that has a name, *One Weird Trick*, and a notebook of
-# its own later.
+# The five convolutions turn over at batches of at most 21, the dense layers at 4,097 and 9,217, which hardly anybody
+# uses. One network, two kinds of layers, two opposite answers: data parallelism for the convolutions and model
+# parallelism for the dense layers is an idea that has a name, *One Weird Trick*, and the course will come back to it.
 #
 # ## An open task
 #
 # A network of your own is a JSON document. This one is small; change it so that **no** layer holds more weights than
-# activations at batch 32, while it keeps at least 20,000 parameters. There is more than one way.
+# activations at batch 32 (no *ratio* above 1), while it keeps at least 20,000 parameters and still ends in ten outputs.
+# There is more than one way. Other kinds of layers are `maxpool` and `avgpool` (with `R` and `stride`), `relu` and
+# `tanh`; what does not fit is told when the cell runs.
 
 # %%
 from labkit.network import from_document
@@ -321,6 +331,8 @@ network_table(mine, batch=32)
 # - Add the rows up.
 #
 # ## Self-quiz
+#
+# Choose an answer, then open it.
 
 # %%
 quiz("02")
