@@ -5,16 +5,19 @@ from typing import Annotated
 import typer
 
 from labkit.cli_show import show_json, show_table
+from labkit.errors import LabError
 
 NetworkName = Annotated[str, typer.Argument(metavar="[NAME]", help="A network of the zoo, or a .json file.")]
-Batch = Annotated[int, typer.Option(help="Samples that the activation bytes are for.")]
+Batch = Annotated[int, typer.Option(help="Samples that the activation bytes of NAME are for. Default: 1.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
 
 
-def networks(name: NetworkName = "", batch: Batch = 1, json: Json = False) -> None:
+def networks(name: NetworkName = "", batch: Batch = None, json: Json = False) -> None:
     """Sizes of the networks, or of every layer of one network."""
     if name:
-        one_network(name, batch, json)
+        one_network(name, 1 if batch is None else batch, json)
+    elif batch is not None:
+        raise LabError(f"--batch {batch} without a network", f"type: labkit networks NAME --batch {batch}")
     else:
         all_networks(json)
 

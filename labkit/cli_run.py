@@ -22,7 +22,7 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     words = [word for word in arguments if word != DEBUG] or ["--help"]
     try:
         status = _invoke(app, words)
-        sys.stdout.flush()
+        print(end="", flush=True)  # which, unlike sys.stdout.flush, does nothing where stdout was closed
         return status
     except KeyboardInterrupt:
         _complain("stopped by Ctrl-C", "")
@@ -54,6 +54,8 @@ def _explain(error: Exception) -> tuple[str, str]:
     if hasattr(error, "format_message"):  # a usage error of typer, whose class has moved between its releases
         context = getattr(error, "ctx", None)
         return error.format_message().rstrip("."), f"type: {context.command_path if context else 'labkit'} --help"
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory: {error}".rstrip(": "), "take a smaller batch or network"
     if isinstance(error, OSError):
         return str(error), f"mend it, or add {DEBUG} to see where it happened"
     return f"{type(error).__name__}: {error}", f"a fault in labkit; add {DEBUG} to see where, and report it"

@@ -104,6 +104,9 @@ def _prepare(name, data, root, backend, threads, settings):
 
     network = load(name)
     ops.backend(backend)
+    if len(network.input_shape) != 3:
+        what = f"network {network.name!r} takes {network.input_shape[0]} values, but data sets hold images"
+        raise LabError(what, "give it an input_shape [C, H, W] and begin with a flatten layer")
     dataset = load_data(data, shape=network.input_shape, root=root)
     check_batch(settings.batch, dataset.train, dataset.name)
     if name in zoo.names():

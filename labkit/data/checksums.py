@@ -40,7 +40,8 @@ def judge(record: Record, path: Path) -> tuple[str, bool, str]:
     """(SHA-256, ok, note) of a file of this data set.
 
     ok is False only if the file has the name of a published one, other bytes, and, unpacked, other bytes still (a file
-    that somebody unpacked and packed again is as good as new). The note says what could be compared.
+    that somebody unpacked and packed again is as good as new). Where no checksum was published, the size has to do. The
+    note says what could be compared.
     """
     digest = sha256_of(path)
     published = {file.name: file.sha256 for file in (*record.files, *record.unpacked) if file.sha256}
@@ -49,6 +50,9 @@ def judge(record: Record, path: Path) -> tuple[str, bool, str]:
     owner = _owner(digest)
     if owner:
         return digest, False, f"by its SHA-256 this is a file of {owner}"
+    size = {file.name: file.bytes for file in (*record.files, *record.unpacked) if file.name not in published}
+    if size.get(path.name) not in (None, path.stat().st_size):
+        return digest, False, f"{path.stat().st_size:,} bytes; the published file has {size[path.name]:,}"
     if path.name not in published:
         return digest, True, "no published checksum known"
     if unpacked_sha256_of(path) in published.values():

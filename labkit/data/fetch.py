@@ -5,6 +5,7 @@ has come so far lies beside the target as NAME.part, and never under a name that
 """
 
 import http.client
+import os
 import shutil
 import time
 import urllib.error
@@ -17,6 +18,7 @@ from labkit.errors import LabError
 ATTEMPTS = 3
 TIMEOUT_S = 30
 _CHUNK_BYTES = 1 << 18
+_ELSEWHERE = "root= (--root) or LABKIT_DATASETS"
 
 
 class Broken(Exception):
@@ -33,7 +35,7 @@ def fetch(file: FileRecord, folder: Path, progress: bool = True, pause_s: float 
     Mirrors are tried in order, all of them up to ATTEMPTS times, with a growing pause. Raises LabError that says what
     each mirror did; whatever has come by then stays as NAME.part and is not asked for again.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     _check_space(file, folder)
     urls, said = list(file.urls), []
     for attempt in range(ATTEMPTS):
@@ -135,6 +137,16 @@ def _copy(response, part: Path, start: int, total: int | None, progress: bool) -
         raise Broken(f"the connection ended after {have:,} of {total:,} bytes")
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise LabError(f"{folder} is no folder that can be written to", f"name another one with {_ELSEWHERE}")
+
+
 def _check_space(file: FileRecord, folder: Path) -> None:
     part = folder / f"{file.name}.part"
     needed = (file.bytes or 0) - (part.stat().st_size if part.exists() else 0)
@@ -142,7 +154,7 @@ def _check_space(file: FileRecord, folder: Path) -> None:
     if needed > free and not (folder / file.name).exists():
         raise LabError(
             f"{file.name} needs {needed:,} bytes in {folder}, where {free:,} are free",
-            "free some space, or name another folder with root= or LABKIT_DATASETS",
+            f"free some space, or name another folder with {_ELSEWHERE}",
         )
 
 

@@ -67,7 +67,7 @@ def find(name: str | os.PathLike, root: str | os.PathLike | None = None, any_sha
             record = records.get(name)
             return _READERS[name](record, places(record, root))
         path = Path(name).expanduser()
-        if path.exists() or "/" in str(name) or os.sep in str(name) or path.suffix == ".zip":
+        if (name and path.exists()) or "/" in str(name) or os.sep in str(name) or path.suffix == ".zip":
             return find_folder(path, any_shape)
     except OSError as error:
         raise LabError(f"{error.filename} cannot be read: {error.strerror}", "check its permissions") from None

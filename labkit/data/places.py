@@ -6,6 +6,7 @@ from pathlib import Path
 
 from labkit.data.records import Record
 from labkit.errors import LabError
+from labkit.machine.folders import datasets_folder
 
 # Subfolders that other programs make for the same sets, searched after the one with the set's own name.
 _ALSO = {
@@ -18,19 +19,16 @@ _ALSO = {
 
 
 def data_root(root: str | os.PathLike | None = None, must_exist: bool = True) -> Path:
-    """The folder that holds the data sets: `root`, else $LABKIT_DATASETS, else `datasets/` of the checkout or here.
+    """The folder that holds the data sets: `root`, else `labkit.machine.folders.datasets_folder()`.
 
     The folder need not exist yet (a download makes it), except where `root` was given and `must_exist` holds.
     """
     if root is not None:
         folder = Path(root).expanduser()
         if must_exist and not folder.is_dir():
-            raise LabError(f"there is no folder {folder}", "give the folder that holds the data sets as root=")
+            raise LabError(f"there is no folder {folder}", "give the folder of the data sets (root=, or --root)")
         return folder
-    if os.environ.get("LABKIT_DATASETS"):
-        return Path(os.environ["LABKIT_DATASETS"]).expanduser()
-    checkout = Path(__file__).resolve().parents[2]
-    return checkout / "datasets" if (checkout / "pyproject.toml").is_file() else Path("datasets").absolute()
+    return datasets_folder()
 
 
 @dataclass(frozen=True)

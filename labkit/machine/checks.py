@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit.machine import gpu, lab, libraries, processor
+from labkit.machine import folders, gpu, lab, libraries, processor
 
 Verdict = tuple[bool, str, str]
 SETUP = "type: make setup (without make: pip install -e .)"
+SHOWN = ("jupyterlab", "anywidget", "numpy", "numba", "numba-cuda")  # the packages whose versions matter most often
 LEAST_PYTHON = (3, 11)
 LEAST_MEMORY_BYTES = 2 * 10**9  # JupyterLab, a browser's page and LeNet-5 need about 1 GB
 LEAST_SHARED_BYTES = 256 * 2**20  # containers give 64 MiB, which is too little for processes that share arrays
@@ -44,7 +45,8 @@ def judge_packages(versions: dict[str, tuple[str, str | None]]) -> Verdict:
         for name, (wanted, has) in versions.items()
         if has is None or not SpecifierSet(wanted).contains(has, prereleases=True)
     ]
-    return not bad, ", ".join(bad) or f"{len(versions)} packages, each within its bounds", SETUP
+    shown = ", ".join(f"{name} {versions[name][1]}" for name in SHOWN if name in versions)
+    return not bad, ", ".join(bad) or f"{len(versions)} packages within their bounds: {shown}", SETUP
 
 
 def judge_cores(cores: tuple[int, int]) -> Verdict:
@@ -138,12 +140,6 @@ def gpu_and_toolkit() -> tuple[gpu.Gpu | None, tuple[int, int] | None, str]:
     return card, gpu.toolkit_version(), said
 
 
-def datasets_folder() -> Path:
-    """Where downloads go: $LABKIT_DATASETS, else datasets/ of the checkout."""
-    named = os.environ.get("LABKIT_DATASETS")
-    return Path(named).expanduser() if named else lab.checkout() / "datasets"
-
-
 ITEMS = (
     Item("python", lambda: tuple(sys.version_info[:3]), judge_python),
     Item("packages", package_versions, judge_packages),
@@ -158,6 +154,6 @@ ITEMS = (
     Item("gpu", gpu_and_toolkit, judge_gpu, needed=False),
     Item("numpy for cuda", lambda: libraries.installed(["numpy", "numba-cuda"]), judge_numpy_for_cuda, needed=False),
     Item("shared memory", processor.shared_memory_bytes, judge_shared_memory, needed=False),
-    Item("datasets", datasets_folder, judge_datasets, needed=False),
+    Item("datasets", folders.datasets_folder, judge_datasets, needed=False),
     Item("browser", find_browser, judge_browser, needed=False),
 )

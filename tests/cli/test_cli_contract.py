@@ -17,6 +17,7 @@ BAD = [
     ("networks", "lenet6"),
     ("networks", "lenet5", "--batch", "0"),
     ("networks", "lenet5", "--batch", "many"),
+    ("networks", "--batch", "8"),
     ("networks", "--colour"),
     ("networks", "no/such/file.json"),
     ("lab", "--port", "99999"),
@@ -86,6 +87,7 @@ def failing(error: BaseException):
         (LabError("a is 1", "give 2"), 2, "labkit: a is 1 — give 2"),
         (LabError("two\nlines"), 2, "labkit: two lines"),
         (KeyboardInterrupt(), INTERRUPTED, "labkit: stopped by Ctrl-C"),
+        (MemoryError("no 9 GB"), 2, "labkit: there is not enough memory: no 9 GB — take a smaller batch"),
         (PermissionError(13, "Permission denied", "x"), 2, "labkit: [Errno 13] Permission denied: 'x' — mend it"),
         (ZeroDivisionError("by zero"), 2, "labkit: ZeroDivisionError: by zero — a fault in labkit"),
     ],
@@ -119,6 +121,13 @@ def test_a_reader_that_goes_away_is_no_error():
     process.stdout.close()
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (BROKEN_PIPE, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes descriptors with a POSIX shell")
+def test_a_closed_output_is_no_fault_of_labkit():
+    command = f'"{sys.executable}" -m labkit.cli networks lenet5 >&-'
+    ran = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to another process")

@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from rich.console import Console
 
 from labkit.cli_show import cell, show_json
-from labkit.network import zoo
+from labkit.network import describe, zoo
 
 
 def test_list_has_every_network(labkit):
@@ -37,6 +38,39 @@ def test_table_names_each_column_and_the_totals(labkit):
     for word in ("output", "parameters", "MAC", "activation bytes", "weight bytes", "weight/activation"):
         assert word in out
     assert "61,706 parameters, 416,520 MAC" in out and "6 x 28 x 28" in out
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """`terminal(80)`: tables are drawn for a terminal of 80 columns from now on."""
+
+    def resize(width: int) -> None:
+        monkeypatch.setattr("labkit.cli_show._console", lambda: Console(width=width, markup=False, highlight=False))
+
+    return resize
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+@pytest.mark.parametrize("name", ["lenet5", "vgg16"])
+def test_no_number_is_broken_in_a_narrow_terminal(labkit, terminal, name, width):
+    terminal(width)
+    lines = labkit("networks", name).out.splitlines()
+    for row in describe(zoo.get(name))["layers"]:
+        keys = ("name", "kind", "output_shape", "parameters", "macs", "activation_bytes", "weight_bytes", "ratio")
+        words = " ".join(cell(row[key]) for key in keys).split()
+        assert sum(line.replace("│", " ").split() == words for line in lines) == 1, row["name"]
+
+
+@pytest.mark.parametrize("width", [79, 80, 100, 113, 120])
+def test_a_terminal_that_is_wide_enough_is_not_exceeded(labkit, terminal, width):
+    terminal(width)
+    for words in (("networks", "lenet5"), ("networks",), ("data", "list")):
+        assert max(map(len, labkit(*words).out.splitlines())) <= width
+
+
+def test_a_batch_is_for_one_network(labkit):
+    ran = labkit("networks", "--batch", "32")
+    assert (ran.status, ran.out) == (2, "") and "labkit networks NAME --batch 32" in ran.err
 
 
 def test_a_file_is_taken_where_a_name_is(labkit, tmp_path):

@@ -72,6 +72,14 @@ def test_resume_goes_on_where_the_checkpoint_was(labkit, tmp_path):
     assert other.status == 2 and "optimizer is" in other.err
 
 
+def test_a_network_that_takes_vectors_is_told_that_data_sets_hold_images(labkit, tmp_path):
+    file = tmp_path / "vector.json"
+    layers = [{"name": "fc", "kind": "dense", "K": 10}, {"name": "softmax", "kind": "softmax"}]
+    file.write_text(json.dumps({"name": "vector", "input_shape": [64], "layers": layers}))
+    ran = labkit("train", str(file))
+    assert ran.status == 2 and "'vector' takes 64 values" in ran.err and "flatten" in ran.err
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_ctrl_c_ends_after_the_step_and_says_how_to_go_on(tmp_path, kept):
     folder = tmp_path / "kept"

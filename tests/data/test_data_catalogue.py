@@ -9,10 +9,11 @@ import struct
 import numpy as np
 import pytest
 
-from labkit.data import catalogue, load, records, status
+from labkit.data import catalogue, download, load, records, status
 from labkit.data.describe import tables
 from labkit.data.places import data_root
 from labkit.errors import LabError
+from labkit.machine.folders import datasets_folder
 
 KEYS = {"name", "present", "files", "samples", "shape", "classes"}
 
@@ -66,6 +67,15 @@ def test_a_file_that_was_never_published_is_only_computed(tmp_path):
     state = status("cifar10", tmp_path)
     assert [(row["ok"], row["note"]) for row in state["files"]] == [(True, "no published checksum known")]
     assert (state["present"], state["problem"], state["samples"]) == (True, None, 4)
+
+
+def test_without_a_published_checksum_the_size_tells(tmp_path):
+    """Rows of another number than was published: it loads, as a part of the set, but is not the published file."""
+    (tmp_path / "data_batch_1.bin").write_bytes(bytes(3073 * 4))
+    state = status("cifar10", tmp_path)
+    assert (state["present"], state["samples"]) == (True, 4)
+    assert [row["ok"] for row in state["files"]] == [False]
+    assert "12,292 bytes; the published file has 30,730,000" in state["problem"]
 
 
 def test_a_damaged_file_is_named_and_not_ok(tmp_path):
@@ -159,6 +169,15 @@ def test_where_data_sets_are_looked_for(tmp_path, monkeypatch, root):
     with pytest.raises(LabError, match="labkit data get mnist"):
         load("mnist")
     assert data_root(tmp_path) == tmp_path
+    assert datasets_folder() == tmp_path / "mine"  # where the doctor looks
+    with pytest.raises(LabError, match="no data set ''"):
+        load("")
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_fetched(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LabError, match=r"file/mnist is no folder that can be written to — .*LABKIT_DATASETS"):
+        download("mnist", root=tmp_path / "file")
 
 
 def test_records_are_whole_and_frozen():
