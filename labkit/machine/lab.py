@@ -49,9 +49,14 @@ class LabServer:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment of the server: this process's own, with the token and the lab's settings of JupyterLab."""
-        paths = [str(SETTINGS), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
-        return os.environ | {"JUPYTER_TOKEN": self.token, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
+        """Environment of the server: this process's own, with the token and the lab's settings of JupyterLab.
+
+        The folder of this Python's programs comes first on the PATH, so that a terminal in the lab finds `labkit` also
+        where nobody has activated the virtual environment.
+        """
+        first = {"JUPYTER_CONFIG_PATH": SETTINGS, "PATH": Path(sys.executable).parent}
+        paths = {name: os.pathsep.join(filter(None, [str(p), os.environ.get(name)])) for name, p in first.items()}
+        return os.environ | paths | {"JUPYTER_TOKEN": self.token}
 
     @property
     def command(self) -> list[str]:

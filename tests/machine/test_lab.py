@@ -153,6 +153,13 @@ def test_a_silent_server_is_given_up(monkeypatch, tmp_path):
     assert process.poll() is not None
 
 
+def test_a_terminal_in_the_lab_finds_labkit(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", os.defpath)
+    environment = LabServer(tmp_path, "x.ipynb", 8899).environment
+    assert environment["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
+    assert environment["PATH"].endswith(os.defpath)
+
+
 def test_the_labs_settings_come_before_the_users_own(monkeypatch, tmp_path):
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", "/their/own")
     environment = LabServer(tmp_path, "x.ipynb", 8899).environment
