@@ -43,7 +43,7 @@ class Network:
                 "give at least one layer, and a shape (C, H, W) or (features,) of positive integers",
             )
         object.__setattr__(self, "_shapes", self._infer())
-        self._check_ends()
+        self._check_used()
         learning = set()  # layers that have weights, or read a layer that has
         for node in self.nodes:
             if node.layer.weights(*self.input_shapes(node)) or learning.intersection(node.inputs):
@@ -69,15 +69,13 @@ class Network:
                 raise LabError(f"layer {node.name!r} of network {self.name!r}: {error.what}", error.instead) from None
         return shapes
 
-    def _check_ends(self) -> None:
+    def _check_used(self) -> None:
         read = {source for node in self.nodes for source in node.inputs}
         for node in self.nodes[:-1]:
             if node.name not in read:
                 raise LabError(
                     f"layer {node.name!r} of network {self.name!r} feeds no other layer", "use it or drop it"
                 )
-        if INPUT not in read:
-            raise LabError(f"no layer of network {self.name!r} reads 'input'", "let the first layer read 'input'")
 
     def __len__(self) -> int:
         return len(self.nodes)

@@ -70,6 +70,7 @@ def edited(**changes):
         (edited(layers=[{"name": "n", "kind": "lrn", "k": 0}]), ["'n'", "k=0"]),
         (edited(layers=[{"kind": "relu"}]), ["layer 1"]),
         (edited(kind="convv"), ["'conv1'", "'convv'", "did you mean 'conv'"]),
+        (edited(r=3), ["'conv1'", "did you mean 'R'"]),
         (edited(pading=2), ["'conv1'", "'pading'", "did you mean 'padding'"]),
         (edited(K="4"), ["'conv1'", "K='4'"]),
         (edited(inputs="input"), ["'conv1'", "list of names"]),
@@ -95,6 +96,12 @@ def test_files_that_cannot_be_read(tmp_path):
             load(str(broken))
     with pytest.raises(LabError, match="did you mean 'lenet5'"):
         load("lenet")
+
+
+def test_only_what_differs_from_the_defaults_is_written():
+    rows = to_document(zoo.get("lenet5"))["layers"]
+    assert rows[0] == {"name": "conv1", "kind": "conv", "K": 6, "R": 5, "S": 5, "stride": (1, 1), "padding": (0, 0)}
+    assert rows[1] == {"name": "tanh1", "kind": "tanh"}
 
 
 def test_a_file_from_windows_notepad_begins_with_a_mark(tmp_path):

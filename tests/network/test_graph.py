@@ -37,6 +37,9 @@ IMAGE = (3, 9, 7)
         ({"softmax": Softmax()}, ["'softmax'", "Flatten"]),
         ({"short": PadShortcut(2)}, ["'short'", "K=2", "C=3"]),
         ({"conv": Conv(2, 3, connections=((0, 1), (1, 3)))}, ["'conv'", "C=3", "0 to 2"]),
+        ({"conv": Conv(4, 14, 12, padding=(2, 2))}, ["'conv'", "14x12", "at least 10x8"]),
+        ({"sum": Add()}, ["'sum'", "two or more inputs, 1 came"]),
+        ({"join": Concat()}, ["'join'", "two or more inputs, 1 came"]),
     ],
 )
 def test_a_layer_that_does_not_fit_is_named(layers, words):
@@ -91,6 +94,9 @@ def test_joining_layers_says_which_shapes_came():
         b.network("n", IMAGE)
     b.nodes[-1] = Node("join", Concat(), (left, right))
     assert b.network("n", IMAGE).output_shape == (9, 9, 7)
+    b.nodes[-2:] = [Node("right", Conv(5, 2), ("input",)), b.nodes[-1]]
+    with pytest.raises(LabError, match=r"'join'.*\(4, 9, 7\) and \(5, 8, 6\)"):
+        b.network("n", IMAGE)
 
 
 def test_shapes_of_ragged_windows():
