@@ -62,7 +62,7 @@ def _checked(id: str, value: Value, unit: str, choices: tuple[str, ...] | None) 
         commit = Commit(float(value), unit or old.unit, store.now())
     except (TypeError, ValueError):
         raise LabError(f"prediction {id!r}: {value!r} is no finite number", f"type predict({id!r}, 120)") from None
-    if commit.value < 0 and kind_of(commit.unit) in ("time", "size", "count", "work"):
+    if commit.value < 0 and kind_of(commit.unit) in ("time", "size", "rate", "work"):
         raise LabError(f"prediction {id!r}: {spelled(commit)} is below zero", "type a number that can come out")
     if old.unit:
         convert(commit.value, commit.unit, old.unit)
@@ -99,7 +99,7 @@ class Asked:
         except ImportError:
             return bundle
         p = self.prediction
-        kept = str(p.committed.value) if p.committed else ""
+        kept = str(p.committed.value).removesuffix(".0") if p.committed else ""
         said = self.status() if p.committed or p.after or p.skipped else "not committed yet"
 
         def commit(text: str) -> str:

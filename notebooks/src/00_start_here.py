@@ -109,7 +109,7 @@ predict(
 
 # %% [markdown]
 # Press **Commit**, or **Skip** if you would rather not say. Until the result is revealed you may change your mind; the
-# last answer counts. (The same can be typed: `predict("first-step", skip=True)`, or a number in place of the `skip`.)
+# last answer counts. (Both can be typed as well: `predict("first-step", NUMBER)`, `predict("first-step", skip=True)`.)
 #
 # Now the **model**. The simplest one that could work: the number of multiply-accumulates, divided by how many of them
 # this core does per second on large matrices (measured, in the next cell).

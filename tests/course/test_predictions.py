@@ -181,3 +181,10 @@ def test_the_form_commits_skips_and_explains():
     bundle = predict("time", question="How long?", unit="ms")._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert bundle["text/plain"] == repr(Asked(entry("time")))
+
+
+def test_what_cannot_be_below_zero_is_refused():
+    predict("time", question="How long?", unit="ms")
+    with pytest.raises(LabError, match="-3 ms is below zero"):
+        predict("time", -3)
+    predict("slope", -3, question="Which slope?")  # no unit of time, size or work: any number
