@@ -137,10 +137,10 @@ seconds = step_seconds(model, x, labels)
 reveal("first-step", measured=seconds["step"] * 1e3, modelled=modelled_s * 1e3, unit="ms")
 
 # %% [markdown]
-# The model is too optimistic, nearly always by a factor of several. It knows about multiplications and about nothing
-# else: not about moving the images into the order in which they can be multiplied fast, not about the hyperbolic
-# tangents, not about the few microseconds that every call costs. LeNet-5 is so small that these decide. For a large
-# network the same model will be much closer; you will meet both cases again when the work is divided.
+# The model is too optimistic. It knows about multiplications and about nothing else: not about moving the images into the
+# order in which they can be multiplied fast, not about the hyperbolic tangents, not about the few microseconds that every
+# call costs. By what factor depends on the machine, and on what else it is doing: run the last two cells again, and see
+# how far both numbers move. What a model leaves out will matter again when the work is divided.
 #
 # ## A first live view
 #
@@ -208,8 +208,7 @@ ledger()
 # ## Takeaways
 #
 # - A prediction counts only if it was made before the result was seen.
-# - A model that knows only about multiplications is a lower bound on the time; the factor to the measurement is what the
-#   model does not know.
+# - The factor between a model and the measurement is what the model does not know.
 # - Weights do not grow with the batch, activations do.
 #
 # ## Self-quiz

@@ -313,7 +313,7 @@ training_view(run)
 
 # %% [markdown]
 # The cell has returned, and the training waits for you. Take a few single **Steps**, then press **Play**: all of it takes
-# a second or two, in the background. When it is over, **Play** repeats it at the speed you choose. Look at
+# about a second, in the background. When it is over, **Play** repeats it at the speed you choose. Look at
 #
 # - the **loss**: it starts near 2.3, as you computed;
 # - the **phases**: which of FP, BP and KU takes the longest?

@@ -17,7 +17,10 @@ QUIZ = Quiz(
         Question(
             "The measured step took four times as long as the model said. What should you do with the model?",
             (
-                Choice("Throw it away", "It still says what cannot be beaten; the factor 4 is information."),
+                Choice(
+                    "Throw it away",
+                    "It still says how long the arithmetic alone would take; the factor 4 is information.",
+                ),
                 Choice(
                     "Multiply it by 4 from now on",
                     "The factor belongs to this network and batch; elsewhere it differs.",
