@@ -192,6 +192,17 @@ def test_records_are_whole_and_frozen():
         records.MNIST.name = "other"
 
 
+def test_names_of_classes_are_the_published_ones():
+    """Of Fashion-MNIST: the table "Labels" of its README. Of CIFAR-10: batches.meta.txt in its archive."""
+    assert records.CIFAR10.labels == tuple(
+        ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    )
+    fashion = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
+    assert records.FASHION_MNIST.labels == tuple(fashion.split(","))
+    assert records.MNIST.labels == records.DIGITS.labels == tuple(map(str, range(10)))
+    assert records.DOGS_VS_CATS.labels == ("cat", "dog")
+
+
 def test_the_text_of_the_folder_agrees_with_the_records(root):
     text = (root / "datasets" / "README.md").read_text("utf-8")
     assert tables() in text, "run `python -m labkit.data.describe` and put what it prints into datasets/README.md"

@@ -101,6 +101,15 @@ def test_broken_archives(tmp_path, keep):
         load("cifar10", root=tmp_path)
 
 
+def test_a_folder_with_a_batchs_name_is_no_batch(tmp_path):
+    with tarfile.open(tmp_path / "cifar-10-binary.tar.gz", "w:gz") as tar:
+        folder = tarfile.TarInfo("cifar-10-batches-bin/test_batch.bin")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+    with pytest.raises(LabError, match="none of CIFAR-10's binary files"):
+        load("cifar10", root=tmp_path)
+
+
 def test_an_archive_without_batches(tmp_path):
     archive(tmp_path / "cifar-10-binary.tar.gz", {"cifar-10-batches-py/data_batch_1": b"pickled"})
     with pytest.raises(LabError, match="none of CIFAR-10's binary files"):

@@ -134,11 +134,12 @@ def test_a_server_that_cannot_resume_sends_all_again(site, tmp_path):
     assert len(site.asked) == 2
 
 
-@pytest.mark.parametrize("left", [DATA + b"more", b"other" * 1000])
-def test_a_part_of_another_file_does_not_spoil_the_result(site, tmp_path, left):
+@pytest.mark.parametrize(("left", "first"), [(DATA + b"more", None), (b"other" * 1000, "bytes=5000-")])
+def test_a_part_of_another_file_does_not_spoil_the_result(site, tmp_path, left, first):
     (tmp_path / "digits.bin.part").write_bytes(left)
     assert fetch(record(site), tmp_path, progress=False).read_bytes() == DATA
     assert names(tmp_path) == ["digits.bin"]
+    assert site.asked[0][1] == first  # one that is too long is not continued
 
 
 @pytest.mark.parametrize("trouble", [{"answer_from": 7}, {"states": [416]}])

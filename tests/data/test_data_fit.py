@@ -32,6 +32,7 @@ def test_padding_ends_at_four_pixels_and_an_odd_border_puts_more_last():
     assert fit(image, (1, 13, 12))[0, 0].sum() == pytest.approx(13 * 12)  # resized: all ones
     odd = fit(image, (1, 8, 11))[0, 0, 0]
     assert odd.tolist() == [0] + [1] * 8 + [0, 0]
+    assert fit(image, (1, 11, 8))[0, 0, :, 0].tolist() == [0] + [1] * 8 + [0, 0]
 
 
 @settings(max_examples=60, deadline=None)
@@ -70,6 +71,12 @@ def test_channels_replicate_and_become_luma():
     colour = noise(2, 3, 6, 6)
     assert np.allclose(fit(colour, (1, 6, 6))[:, 0], sum(w * colour[:, c] for c, w in enumerate(LUMA)), atol=1e-6)
     assert sum(LUMA) == pytest.approx(1)
+
+
+def test_luma_is_pillows():
+    pixels = np.random.default_rng(2).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    ours = fit((pixels.transpose(2, 0, 1)[None] / 255).astype(np.float32), (1, 9, 7))[0, 0]
+    assert np.abs(ours * 255 - np.asarray(Image.fromarray(pixels).convert("L"))).max() < 1
 
 
 @pytest.mark.parametrize("shape", [(2, 6, 6), (4, 6, 6)])

@@ -171,6 +171,12 @@ def test_cameras_turn_pictures(picture):
     data = picture(size=(40, 20), kind="JPEG", exif=exif)
     assert measure(data, "x") == (3, 40, 20)
     assert decode(data, "x", (3, 40, 20)).shape == (3, 40, 20)
+    out = io.BytesIO()
+    lying = Image.new("L", (40, 20))
+    lying.paste(255, (0, 0, 20, 20))  # bright on the left as it is stored: at the top once it stands upright
+    lying.save(out, "PNG", exif=exif)
+    upright = decode(out.getvalue(), "x", (1, 40, 20))[0]
+    assert (upright[:20] == 255).all() and (upright[20:] == 0).all()
 
 
 def test_pictures_that_are_too_much(picture, monkeypatch):

@@ -182,6 +182,8 @@ def test_some_classes_or_some_samples_only():
     assert names == {8: 0, 3: 1}
     assert load("digits", classes=2).classes == ("0", "1")
     assert len(load("digits", samples=10**6).train) == 1438
+    few = load("digits", samples=100).train.indices
+    assert few.min() < 300 and few.max() > 1500  # from everywhere, not the first ones
 
 
 @pytest.mark.parametrize(
