@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from threading import Condition, Thread
 from time import monotonic
+from traceback import format_exc
 
 from labkit.errors import LabError
 
@@ -17,7 +18,8 @@ class BackgroundRun:
     """Runs `events` (any iterable; usually `train(...)`) in a daemon thread, from the moment it is made.
 
     state: 'running', 'paused', 'finished' (no events left), 'stopped' (by `stop`) or 'failed'. error: the exception
-    that ended a failed run. callback_error: the last exception raised by a subscriber, which is then no longer called.
+    that ended a failed run; traceback: where it was raised, as text. callback_error: the last exception raised by a
+    subscriber, which is then no longer called.
     maxlen: keep only the newest so many events (None: all of them). paused: start paused, for the first `step`.
 
     All methods return at once except `wait`. An event that is already under way is finished before a pause or stop.
@@ -33,6 +35,7 @@ class BackgroundRun:
         self.state = self._wanted
         self.count = 0
         self.error: BaseException | None = None
+        self.traceback = ""
         self.callback_error: Exception | None = None
         self._thread = Thread(target=self._work, name="labkit background run", daemon=True)
         self._thread.start()
@@ -124,7 +127,9 @@ class BackgroundRun:
                 if close is not None:
                     close()
         except BaseException as error:  # whatever it was, it is kept for the one who looks
-            self.error = error
+            self.traceback = format_exc()
+            self.error = error.with_traceback(None)  # whose frames would keep the model, often most of the memory
+        self._source = None
         self._finish(end if self.error is None else "failed")
 
     def _may_go_on(self) -> bool:

@@ -12,7 +12,7 @@ FOUND = 1  # exit status of a command that ran as asked and found something wron
 
 def not_finite(model: Model, x: np.ndarray, loss: float, step: int, epoch: int, lr: float) -> LabError:
     """The error to raise when the loss of the batch x, just computed by `model`, is NaN or infinite."""
-    where = f"the loss of step {step} (epoch {epoch}) is {loss}"
+    where = f"the loss of step {step + 1} (epoch {epoch + 1}) is {loss}"
     if not np.isfinite(x).all():
         return LabError(f"{where}: the samples themselves hold values that are not finite", "mend the data", FOUND)
     slower = f"lower the learning rate from {lr:g} to {lr / 10:g}, or let it warm up"
@@ -36,7 +36,7 @@ def bad_gradients(norms: dict[str, float], step: int, epoch: int, lr: float) -> 
     """The error to raise when gradient norms are not finite; names the layer nearest the loss, where it began."""
     layer = [layer for layer, norm in norms.items() if not isfinite(norm)][-1]
     return LabError(
-        f"gradients of layer {layer!r} at step {step} (epoch {epoch}) are too large for the float type",
+        f"gradients of layer {layer!r} at step {step + 1} (epoch {epoch + 1}) are too large for the float type",
         f"lower the learning rate from {lr:g} to {lr / 10:g}, or let it warm up",
         FOUND,
     )

@@ -1,5 +1,7 @@
 """A run in a thread: it pauses, steps, stops, keeps its error, and never makes anybody wait for ever."""
 
+import gc
+import weakref
 from threading import Event, get_ident
 
 import pytest
@@ -138,3 +140,23 @@ def test_memory_can_be_bounded():
     run = BackgroundRun(range(100), maxlen=3)
     run.wait(10)
     assert run.events == [97, 98, 99] and run.count == 100
+
+
+def test_a_run_that_is_over_keeps_nothing_alive_but_its_events():
+    """A failed run may stand in a notebook for hours: its generator and the error's frames hold the model."""
+
+    class Heavy:
+        pass
+
+    def fails(heavy):
+        yield 1
+        raise LabError(f"too heavy: {type(heavy).__name__}")
+
+    heavy = Heavy()
+    gone = weakref.ref(heavy)
+    run = BackgroundRun(fails(heavy))
+    del heavy
+    assert run.wait(10) == "failed" and run.events == [1]
+    assert "in fails" in run.traceback and "too heavy" in str(run.error)
+    gc.collect()
+    assert gone() is None

@@ -144,7 +144,7 @@ def test_early_stopping_restores_the_best_epoch():
 def test_a_rate_far_too_large_is_told_with_step_and_layer(backend):
     training = Training(epochs=5, batch=32, optimizer=SGD(1e6), loss="mse")
     network = chain("linear", (1, 8, 8), {"flatten": Flatten(), "fc1": Dense(32), "fc2": Dense(10)})
-    with pytest.raises(LabError, match=r"step [1-9]\d* \(epoch 0\).*'fc[12]'.*lower the learning rate from 1e\+06"):
+    with pytest.raises(LabError, match=r"step [1-9]\d* \(epoch 1\).*'fc[12]'.*lower the learning rate from 1e\+06"):
         list(train(Model(network, backend=backend, batch=32, threads=1), DIGITS, training))
 
 
@@ -153,7 +153,7 @@ def test_a_rate_far_too_large_is_told_with_step_and_layer(backend):
 def test_a_weight_that_is_not_finite_is_found(backend, bad):
     model = small(backend)
     model.parameters["fc1.weight"][3, 4] = bad
-    with pytest.raises(LabError, match=r"step 0.*'fc1'"):
+    with pytest.raises(LabError, match=r"step 1.*'fc1'"):
         list(train(model, DIGITS, Training(batch=32)))
 
 
