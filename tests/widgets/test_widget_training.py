@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
 
 import numpy as np
@@ -83,12 +84,13 @@ def test_a_background_run_is_followed_from_the_loop_and_sends_at_most_20_message
             await asyncio.sleep(0.05)
             if view.info["state"] == "finished":
                 break
-        return view, times, threads
+        return view, times, threads, threading.get_ident()
 
-    view, times, threads = asyncio.run(asyncio.wait_for(watch(), 30))
+    with ThreadPoolExecutor(1) as pool:  # a loop of its own: the browser's tests leave one running in this thread
+        view, times, threads, own = pool.submit(lambda: asyncio.run(asyncio.wait_for(watch(), 30))).result(60)
     assert view.info["state"] == "finished" and view.info["count"] == 400 and view.info["live"]
     assert points(view)[:, 0].tolist() == list(range(1, 401))
-    assert threads == {threading.get_ident()} and len(times) > 2
+    assert threads == {own} and len(times) > 2
     assert max(sum(start <= t < start + 1 for t in times) for start in times) <= 20
 
 
