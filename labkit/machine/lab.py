@@ -96,7 +96,8 @@ def find_notebook(root: Path, name: str | None) -> str:
     Raises `LabError` for a name that is not there, with the closest one.
     """
     stem = (name or FIRST_NOTEBOOK).removesuffix(".ipynb")
-    for candidate in (Path.cwd() / f"{stem}.ipynb", root / "notebooks" / f"{stem}.ipynb"):
+    for folder in (Path.cwd(), root, root / "notebooks"):
+        candidate = folder / f"{stem}.ipynb"
         if candidate.is_file() and candidate.resolve().is_relative_to(root):
             return candidate.resolve().relative_to(root).as_posix()
     known = sorted(path.stem for path in (root / "notebooks").glob("*.ipynb"))

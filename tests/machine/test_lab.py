@@ -48,6 +48,10 @@ def test_a_notebook_is_found_from_the_top_as_well(clone, monkeypatch):
     assert find_notebook(clone, "notebooks/01_training_math.ipynb") == "notebooks/01_training_math.ipynb"
 
 
+def test_a_path_from_the_top_is_found_from_below(clone):
+    assert find_notebook(clone, "notebooks/01_training_math.ipynb") == "notebooks/01_training_math.ipynb"
+
+
 def test_a_wrong_name_gets_the_closest(clone):
     with pytest.raises(LabError, match="did you mean '01_training_math'"):
         find_notebook(clone, "01_training")
