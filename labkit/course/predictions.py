@@ -1,5 +1,6 @@
 """`predict` and `ledger`: a learner commits to a value before the result shows, and sees all of them in one table."""
 
+import re
 from dataclasses import dataclass, replace
 
 from labkit.course import html, store
@@ -59,7 +60,9 @@ def _checked(id: str, value: Value, unit: str, choices: tuple[str, ...] | None) 
     try:
         if isinstance(value, bool):
             raise TypeError
-        commit = Commit(float(value), unit or old.unit, store.now())
+        commit = Commit(float(_with_point(id, value)), unit or old.unit, store.now())
+    except LabError:
+        raise
     except (TypeError, ValueError):
         raise LabError(f"prediction {id!r}: {value!r} is no finite number", f"type predict({id!r}, 120)") from None
     if commit.value < 0 and kind_of(commit.unit) in ("time", "size", "rate", "work"):
@@ -67,6 +70,24 @@ def _checked(id: str, value: Value, unit: str, choices: tuple[str, ...] | None) 
     if old.unit:
         convert(commit.value, commit.unit, old.unit)
     return commit
+
+
+def _with_point(id: str, value: Value) -> Value:
+    """`value`; a text such as "0,5" with a decimal point instead of its comma.
+
+    Raises LabError for a comma that may stand between thousands ("1,000"), and for several.
+    """
+    text = str(value).strip()
+    if "," not in text or not isinstance(value, str):
+        return value
+    if re.fullmatch(r"[-+]?[1-9]\d{0,2},\d{3}", text):
+        whole, point = text.replace(",", ""), text.replace(",", ".")
+        raise LabError(f"prediction {id!r}: {text!r} can be read as {whole} or as {point}", "type it without a comma")
+    if text.count(",") > 1 or "." in text:
+        raise LabError(
+            f"prediction {id!r}: {text!r} has too many commas or points", "type digits and one decimal point"
+        )
+    return text.replace(",", ".")
 
 
 @dataclass(frozen=True)

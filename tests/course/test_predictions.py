@@ -72,6 +72,24 @@ def test_what_is_no_number_is_refused(value):
         predict("time", value, question="How long?", unit="s")
 
 
+@pytest.mark.parametrize(
+    ("text", "value"), [("0,5", 0.5), ("12,5", 12.5), ("0,125", 0.125), ("1234,567", 1234.567), ("2,5e3", 2500)]
+)
+def test_a_decimal_comma_is_read_as_a_point(text, value):
+    predict("time", text, question="How long?", unit="s")
+    assert entry("time").committed.value == value
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("1,000", "1000 or as 1.000"), ("-12,500", "-12500 or"), ("1,000,000", "one decimal point"), ("1.000,5", "one")],
+)
+def test_a_comma_that_may_mean_thousands_is_refused(text, word):
+    with pytest.raises(LabError, match=word):
+        predict("time", text, question="How long?", unit="s")
+    assert "time" not in store.load().predictions
+
+
 def test_a_number_of_numpy_is_a_number():
     predict("time", np.float32(2.5), question="How long?", unit="s")
     assert entry("time").committed.value == 2.5
