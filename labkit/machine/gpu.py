@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-CORES_PER_MULTIPROCESSOR = {(7, 5): 64, (8, 0): 64}  # FP32 lanes; 128 in every later architecture
+# FP32 lanes; 128 in every other architecture since Maxwell (CUDA C Programming Guide, throughput of float32 additions).
+CORES_PER_MULTIPROCESSOR = {(6, 0): 64, (7, 0): 64, (7, 2): 64, (7, 5): 64, (8, 0): 64}
 
 
 @dataclass(frozen=True)

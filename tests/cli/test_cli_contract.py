@@ -98,6 +98,10 @@ def test_every_ending_is_one_line(monkeypatch, capsys, error, status, words):
     assert one_line(capsys.readouterr().err).startswith(words)
 
 
+def test_statuses_are_those_that_a_shell_gives():
+    assert (INTERRUPTED, BROKEN_PIPE) == (128 + 2, 128 + 13)
+
+
 def test_status_of_a_command_is_the_programs(monkeypatch):
     assert ends(monkeypatch, lambda: 1) == 1
 

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from labkit.cli_run import INTERRUPTED
+from labkit.cli_train import Tally, _follow
 from labkit.engine.checkpoint import FILE, read
 
 KEYS = {"network", "data", "backend", "mapping", "epochs", "steps", "batch", "seconds", "seconds_per_phase"}
@@ -105,6 +107,33 @@ def test_ctrl_c_ends_after_the_step_and_says_how_to_go_on(tmp_path, kept):
         assert f"after step {step};" in last and os.listdir(folder) == [FILE]
 
 
+def event(step: int, steps: int) -> SimpleNamespace:
+    seconds = {"fp": 1.0, "bp": 2.0, "ku": 4.0}
+    last = {"train_loss": 0.5, "train_accuracy": 0.8, "test_accuracy": 0.7}
+    return SimpleNamespace(
+        step=step, steps=steps, epoch=0, epoch_end=step + 1 == steps, loss=1.0, elapsed_s=9.0, seconds=seconds, **last
+    )
+
+
+def test_seconds_of_the_phases_add_up_over_the_steps():
+    tally = Tally({"step": 3, "epoch": 1})
+    for step in (3, 4):
+        tally.add(event(step, 5))
+    assert (tally.steps, tally.epochs, tally.seconds) == (5, 1, 9.0)
+    assert tally.phases == {"fp": 2.0, "bp": 4.0, "ku": 8.0}
+    assert tally.last == {"train_loss": 0.5, "train_accuracy": 0.8, "test_accuracy": 0.7}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a process")
+def test_ctrl_c_in_the_last_step_comes_too_late_to_stop_anything(capsys):
+    def steps():
+        yield event(0, 2)
+        os.kill(os.getpid(), signal.SIGINT)
+        yield event(1, 2)
+
+    assert _follow(steps(), Tally({}), "n")
+
+
 def test_a_killed_run_goes_on_from_its_last_epoch(labkit, tmp_path):
     words = [*QUICK, "--epochs", "30", "--checkpoint", str(tmp_path)]
     process = subprocess.Popen([sys.executable, "-m", "labkit.cli", *words], stderr=subprocess.PIPE, text=True)
@@ -135,6 +164,7 @@ def test_a_killed_run_goes_on_from_its_last_epoch(labkit, tmp_path):
         (("mlp", "--lr", "nan"), "lr=nan"),
         (("mlp", "--batch", "0"), "batch=0"),
         (("mlp", "--batch", "5000"), "more than the 1438 training samples"),
+        (("mlp", "--batch", "1000000000000"), "more than the 1438 training samples"),
         (("mlp", "--seed", "-1"), "seed=-1"),
         (("mlp", "--threads", "0"), "threads=0"),
         (("mlp", "--resume"), "add --checkpoint DIR"),

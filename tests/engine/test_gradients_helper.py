@@ -36,6 +36,11 @@ def test_the_error_of_a_large_step_is_that_of_the_third_derivative():
     assert numerical_gradient(lambda v: np.sum(v**3), np.array([2.0]), step=0.5)[0] == pytest.approx(12.25)
 
 
+def test_what_rounding_makes_of_the_step_is_taken_into_account():
+    """1e-3 beside 1e12 is rounded by a tenth: the distance that f saw counts, not the one that was asked for."""
+    assert numerical_gradient(np.sum, np.array([1e12]), step=1e-3)[0] == 1
+
+
 def test_integers_and_single_numbers():
     assert numerical_gradient(lambda v: float(v**2), 3) == pytest.approx(6)
 

@@ -75,6 +75,15 @@ def test_saturated_probabilities_stay_finite(name, dtype):
     assert right == 0
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_one_that_was_rounded_up_is_a_probability(dtype):
+    one = np.nextafter(dtype(1), dtype(2))
+    for name in ("binary_crossentropy", "categorical_crossentropy"):
+        assert losses.get(name)(np.array([[one, 0]], dtype), np.array([0]))[0] == pytest.approx(0, abs=1e-6)
+        with pytest.raises(LabError, match="outputs from"):
+            losses.get(name)(np.array([[1 + 1e-3, 0]], dtype), np.array([0]))
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_not_a_number_shows_in_the_loss_without_a_warning(name):
     output = probabilities()

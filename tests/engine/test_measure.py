@@ -1,5 +1,7 @@
 """What is timed and weighed is the real work: phases add up, memory is that of the arrays."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,24 @@ def test_rates_and_refusals():
     assert forward_seconds(model, np.zeros((2, 1, 28, 28), np.float32), repeats=1) > 0
     with pytest.raises(LabError, match="repeats=0"):
         macs_per_s(repeats=0)
+
+
+def test_seconds_are_medians_without_the_warm_up(monkeypatch):
+    """The first two steps compile, here for 100 s; of the others, 1, 2 and 9 s, the middle one counts."""
+    spent = iter([100.0, 100.0, 9.0, 1.0, 2.0])
+
+    class Slow:
+        parameters = gradients = SimpleNamespace(flat=np.zeros(3))
+
+        def gradients_of(self, x, labels, step):
+            return SimpleNamespace(seconds=dict.fromkeys(("fp", "bp", "ku"), next(spent)))
+
+    assert step_seconds(Slow(), None, None, repeats=3)["fp"] == 2
+
+
+def test_a_product_of_n_by_n_matrices_takes_n_cubed_multiply_accumulates(monkeypatch):
+    monkeypatch.setattr("labkit.engine.measure._seconds", lambda call, repeats: [4.0, 0.5, 2.0])
+    assert macs_per_s(size=10) == 2000  # in the shortest time
 
 
 def test_training_needs_the_memory_that_the_model_says_it_holds():

@@ -142,7 +142,30 @@ def test_predict_and_evaluate_walk_over_any_number_of_samples(backend):
     found = model.evaluate(split)
     assert found["samples"] == 23
     assert found["accuracy"] == pytest.approx(np.mean(model.predict(x).argmax(axis=1) == labels))
+    one_by_one = np.concatenate([model.forward(x[i : i + 1]).copy() for i in range(23)])
+    np.testing.assert_allclose(model.predict(x), one_by_one, rtol=1e-4, atol=1e-6)
+    mean = losses.get("categorical_crossentropy")(one_by_one, labels)[0]
+    assert found["loss"] == pytest.approx(mean, rel=1e-5)  # the last chunk has 3 samples, and counts as 3
     assert model.predict(x[:0]).shape == (0, 10)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_rank_drops_what_one_process_would_drop_of_its_samples(backend):
+    model = Model(chain("n", (40,), {"drop": Dropout(0.5), "fc": Dense(3)}), backend, batch=6)
+    x = np.random.default_rng(3).normal(size=(6, 40)).astype(np.float32)
+    whole = model.forward(x, training=True, step=4).copy()
+    np.testing.assert_allclose(model.forward(x[4:], training=True, step=4, first=4), whole[4:], rtol=1e-5, atol=1e-6)
+    assert not np.allclose(model.forward(x[4:], training=True, step=4, first=0), whole[4:], rtol=0.1)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gradients_of_the_images_are_never_computed(backend, monkeypatch, batch):
+    model = Model(tangled(), backend, batch=3)
+    asked = []
+    for name, ops in model._ops.items():
+        monkeypatch.setattr(ops, "backward_data", lambda *a, n=name, f=ops.backward_data: (asked.append(n), f(*a))[1])
+    model.gradients_of(*batch)
+    assert "stem" not in asked and {"left", "right", "conv2", "fc"} <= set(asked)
 
 
 def test_bytes_held_are_those_of_the_arrays():

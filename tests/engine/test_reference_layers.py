@@ -105,6 +105,8 @@ def test_one_value_per_channel_leaves_the_running_variance():
     np.testing.assert_array_equal(y, np.zeros((1, 3)))
     np.testing.assert_array_equal(state["variance"], [1, 2, 3])
     np.testing.assert_array_equal(state["mean"], [2, 2.5, 3])
+    batchnorm(BatchNorm(momentum=0.5), np.array([[4.0, 5, 6], [6, 5, 2]]), state, training=True)
+    np.testing.assert_array_equal(state["variance"], [1.5, 1, 5.5])  # half way to 2, 0, 8: over M - 1 = 1
 
 
 @pytest.mark.parametrize("layer", [LRN(), LRN(3, 0.5, 1.2, 1.0), LRN(4, 0.5)])

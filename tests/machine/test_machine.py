@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from labkit.machine import CLAIMED, MEASURED_HERE, MODELLED, gpu, libraries, processor, recorded_on, this_machine
+from labkit.machine import (
+    CLAIMED,
+    MEASURED_HERE,
+    MODELLED,
+    folders,
+    gpu,
+    libraries,
+    processor,
+    recorded_on,
+    this_machine,
+)
 
 
 def test_this_machine_is_a_frozen_record():
@@ -56,6 +66,12 @@ def test_cores_that_a_control_group_allows(tmp_path, files, cores):
 
 def test_half_a_core_counts_as_one(tmp_path):
     assert processor.usable_cores([group(tmp_path, cpu__max="50000 100000")]) == 1
+
+
+def test_a_part_of_a_core_counts_as_a_whole_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("labkit.machine.processor.os.sched_getaffinity", lambda _: range(8), raising=False)
+    assert processor.usable_cores([group(tmp_path, cpu__max="250000 100000")]) == 3
+    assert processor.usable_cores([group(tmp_path, cpu__max="max 100000")]) == 8
 
 
 def test_the_tightest_group_counts(tmp_path):
@@ -112,6 +128,25 @@ def process(code: str) -> subprocess.Popen:
 )
 def test_outcome_of_a_kernel(code, said):
     assert libraries.outcome(process(code), timeout_s=30) == said
+
+
+@pytest.mark.parametrize(("simulator", "flag"), [(True, "1"), (False, "0")])
+def test_the_kernel_runs_where_it_is_to_run(monkeypatch, simulator, flag):
+    started = []
+    monkeypatch.setattr(libraries.subprocess, "Popen", lambda *words, **more: started.append(more))
+    libraries.start_kernel(simulator)
+    assert started[0]["env"]["NUMBA_ENABLE_CUDASIM"] == flag
+
+
+def test_data_sets_lie_in_the_checkout_or_here(tmp_path, monkeypatch):
+    monkeypatch.delenv("LABKIT_DATASETS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(folders, "__file__", str(tmp_path / "site-packages" / "labkit" / "machine" / "folders.py"))
+    assert folders.datasets_folder() == tmp_path / "datasets"
+    monkeypatch.setattr(folders, "__file__", str(tmp_path / "clone" / "labkit" / "machine" / "folders.py"))
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone" / "pyproject.toml").write_text("")
+    assert folders.datasets_folder() == tmp_path / "clone" / "datasets"
 
 
 def test_a_kernel_that_hangs_is_ended():
