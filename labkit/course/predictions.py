@@ -57,12 +57,11 @@ def _checked(id: str, value: Value, unit: str, choices: tuple[str, ...] | None) 
                 f"prediction {id!r}: {value!r} is not one of the choices", f"choose one of: {', '.join(options)}"
             )
         return Commit(str(value), "", store.now())
+    number = _with_point(id, value)
     try:
         if isinstance(value, bool):
             raise TypeError
-        commit = Commit(float(_with_point(id, value)), unit or old.unit, store.now())
-    except LabError:
-        raise
+        commit = Commit(float(number), unit or old.unit, store.now())
     except (TypeError, ValueError):
         raise LabError(f"prediction {id!r}: {value!r} is no finite number", f"type predict({id!r}, 120)") from None
     if commit.value < 0 and kind_of(commit.unit) in ("time", "size", "rate", "work"):
@@ -85,7 +84,7 @@ def _with_point(id: str, value: Value) -> Value:
         raise LabError(f"prediction {id!r}: {text!r} can be read as {whole} or as {point}", "type it without a comma")
     if text.count(",") > 1 or "." in text:
         raise LabError(
-            f"prediction {id!r}: {text!r} has too many commas or points", "type digits and one decimal point"
+            f"prediction {id!r}: {text!r} has too many commas or points", "type one decimal point at most"
         )
     return text.replace(",", ".")
 

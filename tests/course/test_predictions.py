@@ -82,12 +82,12 @@ def test_a_decimal_comma_is_read_as_a_point(text, value):
 
 @pytest.mark.parametrize(
     ("text", "word"),
-    [("1,000", "1000 or as 1.000"), ("-12,500", "-12500 or"), ("1,000,000", "one decimal point"), ("1.000,5", "one")],
+    [("1,000", "1000 or as 1.000"), ("-12,500", "-12500 or"), ("1,000,000", "too many commas"), ("1.000,5", "too many")],
 )
 def test_a_comma_that_may_mean_thousands_is_refused(text, word):
     with pytest.raises(LabError, match=word):
         predict("time", text, question="How long?", unit="s")
-    assert "time" not in store.load().predictions
+    assert ledger().entries == ()
 
 
 def test_a_number_of_numpy_is_a_number():
