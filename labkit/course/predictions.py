@@ -83,9 +83,7 @@ def _with_point(id: str, value: Value) -> Value:
         whole, point = text.replace(",", ""), text.replace(",", ".")
         raise LabError(f"prediction {id!r}: {text!r} can be read as {whole} or as {point}", "type it without a comma")
     if text.count(",") > 1 or "." in text:
-        raise LabError(
-            f"prediction {id!r}: {text!r} has too many commas or points", "type one decimal point at most"
-        )
+        raise LabError(f"prediction {id!r}: {text!r} has too many commas or points", "type one decimal point at most")
     return text.replace(",", ".")
 
 

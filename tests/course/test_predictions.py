@@ -82,7 +82,7 @@ def test_a_decimal_comma_is_read_as_a_point(text, value):
 
 @pytest.mark.parametrize(
     ("text", "word"),
-    [("1,000", "1000 or as 1.000"), ("-12,500", "-12500 or"), ("1,000,000", "too many commas"), ("1.000,5", "too many")],
+    [("1,000", "1000 or as 1.000"), ("-12,500", "-12500 or"), ("1,000,000", "too many"), ("1.000,5", "commas or")],
 )
 def test_a_comma_that_may_mean_thousands_is_refused(text, word):
     with pytest.raises(LabError, match=word):
