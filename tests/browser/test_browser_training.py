@@ -95,6 +95,37 @@ def test_the_picture_goes_on_while_a_cell_keeps_the_kernel_busy(chromium, lab, w
         assert problems == []
 
 
+RESTART = """async () => {
+  await window.jupyterapp.shell.currentWidget.sessionContext.restartKernel();
+}"""
+
+
+def test_a_restart_of_the_kernel_ends_the_run_in_the_picture(chromium, lab, write_notebook):
+    name = write_notebook("restart", RUN)
+    with open_notebook(chromium, lab, name) as (page, problems):
+        assert run_all(page) == []
+        widget = page.locator(".labkit-training")
+        status = widget.get_by_role("status")
+        status.filter(has_text="Running: step ").wait_for()
+        page.wait_for_timeout(1500)
+        page.evaluate(RESTART)
+        status.filter(has_text="The kernel was restarted: this run has ended with it.").wait_for()
+        said = status.inner_text()
+        assert said.startswith("Ended: step ") and " of 4,000, " in said
+        assert widget.get_by_role("button", name="Stop").get_attribute("aria-disabled") == "true"
+        assert widget.get_by_role("button", name="Step").get_attribute("aria-disabled") == "true"  # the last one
+
+        widget.get_by_role("spinbutton", name="Step shown, number").fill("10")
+        page.keyboard.press("Enter")
+        status.filter(has_text="Replay, paused: step 10 of 4,000").wait_for()
+        widget.get_by_role("button", name="Restart").focus()
+        page.keyboard.press("x")  # nobody is there to stop
+        widget.get_by_role("button", name="Step", exact=True).focus()
+        page.keyboard.press("s")
+        status.filter(has_text="Replay, paused: step 11 of 4,000").wait_for()
+        assert problems == []
+
+
 BURST = """
 from time import sleep
 for step in range(300):

@@ -208,6 +208,11 @@ function render({ model, el: host }) {
     view.last = view.data.step.at(-1) ?? 0;
     refresh();
   }
+  // JupyterLab cuts the line to the kernel when it restarts it; no further message comes. Kept in the model, for the
+  // views of this run that are opened later.
+  const cut = () => isLive(view) && model.set("info", { ...view.info, state: "ended",
+    reason: "The kernel was restarted: this run has ended with it." });
+  model.on("comm_live_update", cut);
   // Every message carries it.
   model.on("change:info", receive);
   receive();
@@ -215,6 +220,7 @@ function render({ model, el: host }) {
     time.pause();
     state.close();
     for (const one of plots) one.close();
+    model.off("comm_live_update", cut);
     model.off("change:info", receive);
   };
 }
