@@ -27,7 +27,10 @@ def test_descent_in_browser(chromium, lab, write_notebook, artifacts):
         for key in "ssssssb":
             page.keyboard.press(key)
         settle(page)
-        assert status.inner_text().startswith("Step 5, epoch 5: ") and "can converge" in status.inner_text()
+        assert status.inner_text().startswith("Step 5, epoch 5: ") and "λmax" not in widget.inner_text()
+        widget.get_by_text("What is the largest stable rate?").focus()
+        page.keyboard.press("Enter")
+        widget.get_by_text("2 / λmax = 1.2004: SGD at 1.1 can converge.").wait_for()
         widget.screenshot(path=artifacts / "descent_light.png")
 
         set_rate("2")

@@ -113,17 +113,30 @@ def test_momentum_has_a_bound_of_its_own(run_js):
         assert (end["lost"] or end["loss"] is None) == lost
 
 
-def test_the_sentence_says_what_the_bound_means(run_js):
-    def said(steps, **changes):
-        settings = json.dumps(SETTINGS | changes)
-        state = json.dumps(walk(run_js, SETTINGS | changes, steps)[-1])
-        return run_js(MODULE, f"(m) => m.sentence({settings}, {state}, 120)")
+def spoken(run_js, function, steps, **changes):
+    settings = json.dumps(SETTINGS | changes)
+    state = json.dumps(walk(run_js, SETTINGS | changes, steps)[-1])
+    return run_js(MODULE, f"(m) => m.{function}({settings}, {state}, 120)")
 
-    assert "2 / λmax = 1.2: SGD at 0.1 can converge." in said(3) and said(3).startswith("Step 3, epoch 3: w = (")
-    assert "overshoots" in said(1, rate=1.3)
+
+def test_the_answer_says_what_the_bound_means(run_js):
+    def said(**changes):
+        return spoken(run_js, "verdict", 1, **changes)
+
+    assert said() == "2 / λmax = 1.2004: SGD at 0.1 can converge."
+    assert "SGD at 1.2 can converge" in said(rate=1.2) and "SGD at 1.2004 can" in said(rate=1.2004)
+    assert "SGD at 1.2005 overshoots" in said(rate=1.2005) and "overshoots" in said(rate=1.3)
+    assert "not of Adam" in said(optimizer="adam")
+    assert "2 (1 + 0.9) / λmax = 2.2808: Momentum at 0.1 can" in said(optimizer="momentum")
+    assert "Momentum at 2.281 overshoots" in said(optimizer="momentum", rate=2.281)
+
+
+def test_the_sentence_says_where_the_path_stands_and_leaves_the_bound_to_find(run_js):
+    def said(steps, **changes):
+        return spoken(run_js, "sentence", steps, **changes)
+
+    assert said(3).startswith("Step 3, epoch 3: w = (") and not any(word in said(3) for word in ("λ", "converge"))
     assert "Diverged" in said(60, rate=3)
-    assert "not of Adam" in said(1, optimizer="adam")
-    assert "2 (1 + 0.9) / λmax = 2.28" in said(1, optimizer="momentum")
     assert said(16, batch=8).startswith("Step 16, epoch 2:") and said(15, batch=8).startswith("Step 15, epoch 1:")
 
 

@@ -40,15 +40,19 @@ const pair = (w) => `(${w.map((v) => sig(v, 3)).join(", ")})`.replaceAll("-", "�
 const bound = (now, optimizer) => (optimizer === "momentum" ? 3.8 : 2) / steepest(now.hessian);
 
 function sentence(set, now, n) {
-  const name = title(set.optimizer), limit = bound(now, set.optimizer);
   const epoch = Math.ceil(Math.max(1, now.step) / Math.ceil(n / set.batch));
   const text = `Step ${now.step}, epoch ${epoch}: w = ${pair(now.w)}, `
     + `loss ${sig(now.loss)}, gradient norm ${sig(Math.hypot(...now.gradient), 3)}. `;
   const undo = "Back, Reset or a smaller rate undoes it.";
-  if (now.lost) return `${text}Diverged: the learning rate ${set.rate} is too large. ${undo}`;
+  return now.lost ? `${text}Diverged: the learning rate ${set.rate} is too large. ${undo}` : text.trim();
+}
+
+// What the curvature here says about the rate. Stands in <details>: the learner first looks for the limit.
+function verdict(set, now) {
+  const name = title(set.optimizer), limit = bound(now, set.optimizer);
   const said = name[0] === "A" ? `the bound of SGD, not of ${name}`
     : `${name} at ${set.rate} ${set.rate < limit ? "can converge" : "overshoots in the steepest direction"}`;
-  return `${text}${name === "Momentum" ? "2 (1 + 0.9)" : "2"} / λmax = ${sig(limit, 3)}: ${said}.`;
+  return `${name === "Momentum" ? "2 (1 + 0.9)" : "2"} / λmax = ${sig(limit, 5)}: ${said}.`;
 }
 
 // Contours, the last path (dashed), this path, and where it stands.
@@ -153,12 +157,14 @@ function render({ model, el: host }) {
   const loss = picture("Loss of all samples", 190, paintLoss);
   const data = picture("Samples and the line that separates them", 210, paintSamples);
   const status = statusLine(), bar = (...list) => el("div", { class: "labkit-bar" }, ...list.map((one) => one.node));
-  const numbers = (p) => [...p.w, p.loss, Math.hypot(...p.gradient), 2 / steepest(p.hessian)].map((v) => sig(v));
-  const table = dataTable("Data table: the last 20 steps", ["step", "w1", "w2", "loss", "gradient norm", "2 / λmax"],
+  const answer = el("p"), limit = el("details", {}, el("summary", {}, "What is the largest stable rate?"), answer);
+  const numbers = (p) => [...p.w, p.loss, Math.hypot(...p.gradient)].map((v) => sig(v));
+  const table = dataTable("Data table: the last 20 steps", ["step", "w1", "w2", "loss", "gradient norm"],
     () => done().slice(-20).reverse().map((p) => ({ cells: [p.step, ...numbers(p)] })));
   const { speed, w1, w2, seed, ...main } = fields;
   root.append(bar(...Object.values(main)), bar({ node: buttons(play, step, back, again) }, speed), bar(w1, w2, seed),
-    el("div", { class: "labkit-grid" }, surface.node, el("div", {}, loss.node, data.node)), status.node, table.node);
+    el("div", { class: "labkit-grid" }, surface.node, el("div", {}, loss.node, data.node)), status.node, limit,
+    table.node);
 
   function refresh() {
     const set = state.get();
@@ -170,6 +176,7 @@ function render({ model, el: host }) {
     back.enable(set.steps > 0);
     const text = sentence(set, now(), n);
     status.set(text);
+    answer.textContent = verdict(set, now());
     for (const one of [surface, loss, data]) { one.name(text); one.redraw(); }
     table.fill();
   }
@@ -177,5 +184,5 @@ function render({ model, el: host }) {
   return () => { time.pause(); state.close(); for (const one of [surface, loss, data]) one.close(); };
 }
 
-export { advance, batchOf, contour, first, measure, minimum, sentence, steepest, windowOf };
+export { advance, batchOf, contour, first, measure, minimum, sentence, steepest, verdict, windowOf };
 export default { render };
