@@ -213,6 +213,19 @@ def test_a_gpu_that_keeps_its_cores_to_itself_is_still_a_gpu(monkeypatch):
     assert gpu.first_gpu().name == "NVIDIA H200" and gpu.first_gpu().multiprocessors is None
 
 
+@pytest.mark.parametrize(
+    ("capability", "lanes", "multiprocessors"),
+    [([7, 0], 5120, 80), ([7, 5], 2560, 40), ([8, 0], 6912, 108), ([8, 9], 7424, 58), ([12, 0], 24064, 188)],
+    ids=["V100", "T4", "A100", "L4", "RTX PRO 6000"],
+)
+def test_multiprocessors_follow_from_the_cores(monkeypatch, capability, lanes, multiprocessors):
+    driver = Driver()
+    driver.nvmlDeviceGetCudaComputeCapability = lambda handle: capability
+    driver.nvmlDeviceGetNumGpuCores = lambda handle: lanes
+    monkeypatch.setitem(sys.modules, "pynvml", driver)
+    assert gpu.first_gpu().multiprocessors == multiprocessors
+
+
 def test_a_driver_without_a_gpu_is_no_gpu(monkeypatch):
     driver = Driver(cards=0)
     monkeypatch.setitem(sys.modules, "pynvml", driver)
