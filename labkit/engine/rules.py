@@ -8,8 +8,8 @@ w weights, g gradients; the other vectors are the optimiser's slots. The formula
 """
 
 import numpy as np
-from numba import njit
 
+from labkit.engine.jit import jit
 from labkit.engine.threads import spread
 
 ALONE = 1 << 18  # shorter vectors are done by one thread: waking another would take longer
@@ -33,7 +33,7 @@ def apply(rule, vectors: tuple[np.ndarray, ...], constants: tuple[float, ...]) -
 
 
 # error_model: no check for a division by zero, which would keep the loop from using vector instructions.
-compiled = njit(cache=True, error_model="numpy", nogil=True)
+compiled = jit(error_model="numpy", nogil=True)
 
 
 @compiled

@@ -55,6 +55,8 @@ CASES = {
     "conv over the whole map, groups": (Conv(8, 4, groups=2), [(6, 4, 4)], 5),
     "conv padding beyond window": (Conv(16, 3, padding=4), [(16, 4, 5)], 2),
     "conv input without any window": (Conv(4, 1, stride=3), [(4, 6, 8)], 2),
+    "conv windows on padding only": (Conv(2, 1, stride=(1, 3), padding=(0, 1), groups=2), [(4, 3, 2)], 3),
+    "conv windows on padding only, wide": (Conv(3, 1, 4, stride=2, padding=1, groups=3), [(6, 1, 3)], 2),
     "conv depthwise": (Conv(6, 3, padding=1, groups=6), [(6, 7, 5)], 4),
     "conv connections": (Conv(16, 5, connections=C3_CONNECTIONS), [(6, 14, 14)], 3),
     "conv connections, no bias": (Conv(3, 3, padding=1, bias=False, connections=((0,), (2, 1), (3,))), [(4, 5, 6)], 5),

@@ -47,7 +47,10 @@ class ShiftedConv:
         run(multiply, n, n * self._work, x, y, w, bias, self._maps, *self._images, self._shifts, *arrays)
 
     def backward_data(self, dy: np.ndarray, n: int, weight: np.ndarray, dx: np.ndarray) -> None:
-        """dx [N * C * H * W]."""
+        """dx [N * C * H * W]; all 0 where the windows see nothing but padding."""
+        if not self._reached:
+            dx[:] = 0
+            return
         taps = self._layer.R * self._layer.S
         filters = (self._channels, self._filters, taps, self._channels * taps)
         lines = self._padded_channels * self._back_line
@@ -90,6 +93,9 @@ class ShiftedConv:
         self._back_images = (np.array(images.phases), (*images.layout, step), chunk)
         self._back_images_size = self._filters * step
         phases = gradient_phases(self._layer, shape, images, step)
+        self._reached = bool(phases)
+        if not phases:
+            return
         reached = [phase.taps for phase in phases]
         # Taps that meet nothing but padding are packed, too, behind the others; nobody reads them.
         missed = tuple(set(range(self._layer.R * self._layer.S)).difference(*reached))
