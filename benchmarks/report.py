@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tabulate import tabulate
+
 HERE = Path(__file__).resolve().parent
 README = HERE.parent / "README.md"
 RESULTS = HERE / "results"
@@ -70,9 +72,8 @@ TABLES: dict[str, Callable[[dict], str]] = {"cpu_engine": cpu_engine, "accuracy"
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A Markdown table."""
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    """A Markdown table; the cells are text already."""
+    return tabulate(rows, head, tablefmt="github", disable_numparse=True)
 
 
 def with_tables(text: str, results: Path) -> str:

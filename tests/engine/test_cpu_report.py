@@ -39,7 +39,7 @@ def test_a_table_is_replaced_and_the_rest_stays(report, tmp_path):
     new = report.with_tables(text, tmp_path)
     assert new.startswith("before\n") and new.endswith("\nafter <!-- table:accuracy -->")
     assert "old" not in new
-    assert "| lenet5 | 8 | 0.50 | 1.00 | **2.00** (1.90–2.10) | 128 / 256 | 0.4 / 0.1 |" in new
+    assert "| lenet5 | 8 | 0.50 | 1.00 | **2.00** (1.90–2.10) | 128 / 256 | 0.4 / 0.1 |" in " ".join(new.split())
     assert "4 threads each" in new and "recorded on x, 2026-01-02; labkit 1, torch 2" in new
     assert report.with_tables(new, tmp_path) == new
 
