@@ -146,7 +146,7 @@ def test_weights_spoilt_by_the_last_update_are_not_kept(tmp_path):
 
 def test_an_evaluation_that_gives_no_number_ends_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(SGD, "update", lambda self, w, g, slots, step, lr: w.fill(np.nan) if step == 4 else None)
-    with pytest.raises(LabError, match=r"step 4 \(epoch 0\) is nan: weights of layer 'conv' are not finite"):
+    with pytest.raises(LabError, match=r"step 5 \(epoch 1\) is nan: weights of layer 'conv' are not finite"):
         list(train(model(), DATA, replace(BASE, checkpoint_folder=tmp_path)))
     assert not list(tmp_path.iterdir())
 
