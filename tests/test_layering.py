@@ -14,9 +14,10 @@ ARROWS = {
     "machine": {"errors"},
     "data": {"errors", "network", "machine"},
     "engine": {"errors", "network", "machine", "data"},
-    "widgets": {"errors", "network", "machine", "data", "engine"},
-    "course": {"errors", "network", "machine", "data", "engine", "widgets"},
-    "cli": {"errors", "network", "machine", "data", "engine", "widgets", "course"},
+    "kernels": {"errors", "network", "machine", "data", "engine"},
+    "widgets": {"errors", "network", "machine", "data", "engine", "kernels"},
+    "course": {"errors", "network", "machine", "data", "engine", "kernels", "widgets"},
+    "cli": {"errors", "network", "machine", "data", "engine", "kernels", "widgets", "course"},
 }
 # Library -> the only rooms that may import it.
 KEPT_TO = {

@@ -1,0 +1,61 @@
+"""Where kernels run: on a GPU, in Numba's simulator, or compiled for the cores of this machine.
+
+All executors take the same kernels (plain functions of a module), the same `Launch`, and arrays of their own memory.
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from labkit.kernels.launch import Launch
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One launch as it was timed: `seconds` on the device, without the time that the launch itself took."""
+
+    kernel: str
+    launch: Launch
+    seconds: float
+
+
+class Stopwatch(Protocol):
+    """Times stretches of work that may run after the call that started it has returned."""
+
+    def lap(self, name: str) -> None:
+        """Everything started since the last lap (or since the stopwatch was made) counts as `name`."""
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds per name; waits for the work to end."""
+
+
+class Executor(Protocol):
+    """A place where kernels run. `name` is 'gpu', 'simulator' or 'cpu'."""
+
+    name: str
+
+    def launch(self, kernel: Any, launch: Launch, *arguments: Any) -> None:
+        """Start `kernel` (a plain function) with arrays of this executor and numbers; may return before it has run.
+
+        Launches run in the order in which they were started.
+        """
+
+    def empty(self, shape: tuple[int, ...] | int, dtype: Any = np.float32) -> Any:
+        """A C-contiguous array with arbitrary content; LabError where there is no memory for it."""
+
+    def put(self, host: np.ndarray, target: Any = None) -> Any:
+        """Copy a host array into `target` (of the same shape), or into a new array; returns it."""
+
+    def get(self, array: Any) -> np.ndarray:
+        """What `array` holds once all launches so far have run, as a host array (on a CPU: the array itself)."""
+
+    def synchronize(self) -> None:
+        """Wait until all launches so far have run; raises LabError if one of them failed."""
+
+    def stopwatch(self) -> Stopwatch:
+        """A stopwatch that starts now."""
+
+    def profile(self) -> AbstractContextManager[list[Ran]]:
+        """Within the `with` block every launch is timed; the list is complete when the block ends."""
