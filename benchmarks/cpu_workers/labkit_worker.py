@@ -16,14 +16,14 @@ def prepare() -> Callable[[], None]:
     network = zoo.get(name)
     model = Model(network, "cpu", batch=batch, seed=protocol.SEED, threads=threads)
     optimizer = Momentum(lr=protocol.LEARNING_RATE, mu=protocol.MOMENTUM)
-    slots = optimizer.start(model.parameters.flat)
+    slots = model.slots(optimizer)
     rng = np.random.default_rng(protocol.SEED)
     x = rng.normal(size=(batch, *network.input_shape)).astype(np.float32)
     labels = rng.integers(0, network.output_shape[0], batch)
 
     def step() -> None:
         model.gradients_of(x, labels)
-        optimizer.update(model.parameters.flat, model.gradients.flat, slots)
+        model.update(optimizer, slots)
 
     return step
 

@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 
+from labkit.engine.arrays import Arrays
 from labkit.network import INPUT, Add, Flatten, Network
 
 
@@ -16,33 +17,34 @@ class Buffers:
     place on its gradient gets a copy where that gradient is shared: Add passes one array to all of its inputs.
     """
 
-    def __init__(self, network: Network, batch: int, dtype: np.dtype):
+    def __init__(self, network: Network, batch: int, dtype: np.dtype, arrays: Arrays):
         reads = Counter(source for node in network.nodes for source in node.inputs)
         in_place = [n for n in network.nodes if n.layer.in_place and not isinstance(n.layer, Flatten)]
         self.input_copies = {n.name for n in in_place if not _may_overwrite(network, n.inputs[0])}
         shared = {n.name for n in network.nodes if n.layer.in_place and _feeds_only_add(network, n.name)}
         branching = {name for name, times in reads.items() if times > 1 and name != INPUT}
-        self._inputs = {name: np.empty((batch, *network.shape(name)), dtype) for name in self.input_copies}
-        self._gradients = {name: np.empty((batch, *network.shape(name)), dtype) for name in shared | branching}
+        self._arrays = arrays
+        self._inputs = {name: arrays.empty((batch, *network.shape(name)), dtype) for name in self.input_copies}
+        self._gradients = {name: arrays.empty((batch, *network.shape(name)), dtype) for name in shared | branching}
         self.nbytes = sum(a.nbytes for a in (*self._inputs.values(), *self._gradients.values()))
 
     def copy_input(self, name: str, x: np.ndarray) -> np.ndarray:
         """A copy of x, the input of layer `name`, that the layer may overwrite."""
-        buffer = self._inputs[name].reshape(-1)[: x.size].reshape(x.shape)
-        np.copyto(buffer, x)
+        buffer = self._inputs[name][: x.shape[0]]
+        self._arrays.copy(x, buffer)
         return buffer
 
     def gradient(self, name: str, arrived: list[np.ndarray]) -> np.ndarray:
         """Gradient at the output of layer `name`: the sum of what its readers sent."""
         if name not in self._gradients:
             return arrived[0]
-        buffer = self._gradients[name][: len(arrived[0])]
+        buffer = self._gradients[name][: arrived[0].shape[0]]
         if len(arrived) == 1:
-            np.copyto(buffer, arrived[0])
+            self._arrays.copy(arrived[0], buffer)
             return buffer
-        np.add(arrived[0], arrived[1], out=buffer)
+        self._arrays.add(arrived[0], arrived[1], buffer)
         for more in arrived[2:]:
-            buffer += more
+            self._arrays.add(buffer, more, buffer)
         return buffer
 
 

@@ -88,7 +88,10 @@ def load(path: str | Path, model: Model) -> dict:
     Raises LabError as `read` does, and for a checkpoint of another network or float type.
     """
     check_network(path, read(path), model)
-    return read(path, arrays_of(model))
+    arrays = host_arrays(model)
+    document = read(path, arrays)
+    take(model, arrays)
+    return document
 
 
 def check_network(path: str | Path, document: dict, model: Model) -> None:
@@ -102,10 +105,17 @@ def check_network(path: str | Path, document: dict, model: Model) -> None:
         )
 
 
-def arrays_of(model: Model) -> dict[str, np.ndarray]:
-    """Weights and states of `model` under their names in the file; views, not copies."""
-    parameters = {f"parameters.{name}": array for name, array in model.parameters.items()}
-    return parameters | {f"state.{name}": array for name, array in model.state.items()}
+def host_arrays(model: Model) -> dict[str, np.ndarray]:
+    """Weights and states of `model` under their names in the file; views where they lie on the host, else copies."""
+    parameters = {f"parameters.{name}": array for name, array in model.parameters.host().items()}
+    return parameters | {f"state.{name}": array for name, array in model.state.host().items()}
+
+
+def take(model: Model, arrays: dict[str, np.ndarray]) -> None:
+    """Overwrite weights and states of `model` with arrays named as by `host_arrays`."""
+    for kind, tensors in (("parameters", model.parameters), ("state", model.state)):
+        for name, array in tensors.items():
+            model.arrays.put(arrays[f"{kind}.{name}"], array)
 
 
 def describe(model: Model) -> dict:

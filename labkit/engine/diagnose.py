@@ -19,13 +19,14 @@ def not_finite(model: Model, x: np.ndarray, loss: float, step: int, epoch: int, 
     layer, what = first_bad_layer(model)
     if layer is None:
         layer = model.network.output
-        largest = max((float(np.abs(o).max()) for o in model.outputs.values()), default=float("nan"))
+        outputs = map(model.arrays.get, model.outputs.values())
+        largest = max((float(np.abs(o).max()) for o in outputs), default=float("nan"))
         return LabError(
             f"{where}: outputs up to layer {layer!r} have grown to {largest:.3g}, too large for it", slower, FOUND
         )
     if what == "weights":
         return LabError(f"{where}: weights of layer {layer!r} are not finite since the last update", slower, FOUND)
-    largest = float(np.abs(model.parameters.flat).max())
+    largest = float(np.abs(model.parameters.host().flat).max())
     cause = f"outputs of layer {layer!r} are the first to overflow (the largest weight is {largest:.3g})"
     if step == 0:
         return LabError(f"{where}: {cause}", "scale the samples to about 1, or the initial weights down", FOUND)
@@ -47,9 +48,10 @@ def first_bad_layer(model: Model) -> tuple[str, str] | tuple[None, None]:
 
     Outputs are those of the last forward pass; a layer that works in place has overwritten the one before it.
     """
+    weights = model.parameters.host()
     for node in model.network.nodes:
-        if not all(np.isfinite(w).all() for w in model.parameters.of(node.name).values()):
+        if not all(np.isfinite(w).all() for w in weights.of(node.name).values()):
             return node.name, "weights"
-        if node.name in model.outputs and not np.isfinite(model.outputs[node.name]).all():
+        if node.name in model.outputs and not np.isfinite(model.arrays.get(model.outputs[node.name])).all():
             return node.name, "outputs"
     return None, None

@@ -27,13 +27,14 @@ def step_seconds(
     """
     _check(repeats)
     optimizer = Momentum(lr=1e-30) if optimizer is None else optimizer
-    slots = optimizer.start(model.parameters.flat)
+    slots = model.slots(optimizer)
     rows = []
     for number in range(WARM_UP + repeats):
         start = perf_counter()
         step = model.gradients_of(x, labels, step=number)
         updating = perf_counter()
-        optimizer.update(model.parameters.flat, model.gradients.flat, slots, number)
+        model.update(optimizer, slots, number)
+        model.wait()
         end = perf_counter()
         rows.append(step.seconds | {"ku": step.seconds["ku"] + end - updating, "step": end - start})
     return {key: median(row[key] for row in rows[WARM_UP:]) for key in rows[0]}

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import perf_counter
 
 import numpy as np
 
-from labkit.engine import initialize, losses
+from labkit.engine import initialize, losses, ops
+from labkit.engine.arrays import Stopwatch
 from labkit.engine.buffers import Buffers
-from labkit.engine.ops import Draw, prepare
+from labkit.engine.ops import Draw, Mapping
+from labkit.engine.optimizers import Optimizer
 from labkit.engine.tensors import Tensors
 from labkit.engine.threads import limit
 from labkit.errors import LabError
@@ -33,11 +34,13 @@ class Step:
 class Model:
     """Weights of `network`, and what it takes to run it forward and backward on batches of up to `batch` samples.
 
-    backend: 'cpu' (fast, float32) or 'reference' (NumPy, any float type). seed: fixes the initial weights, layer by
+    backend: 'cpu' (fast, float32), 'reference' (NumPy, any float type), 'cuda' (kernels on a GPU) or 'cuda-cpu' (the
+    same kernels on the cores). mapping: for the last two, see `ops.start`. seed: fixes the initial weights, layer by
     layer and array by array, whatever the backend. threads: how many cores BLAS and compiled loops may use (None: all).
 
     `parameters`, `gradients` and `state` are `Tensors`; `outputs` holds every layer's output of the last forward pass
-    (layers that work in place share one array with the layer before).
+    (layers that work in place share one array with the layer before). They live where `arrays` keeps its arrays: on
+    backend 'cuda' that is the GPU, and `parameters.host()` or `arrays.get(...)` copies to the host.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Model:
         seed: int = 0,
         dtype: np.dtype | type = np.float32,
         threads: int | None = None,
+        mapping: Mapping = None,
     ):
         check_batch(batch)
         self.network, self.backend, self.batch, self.seed = network, backend, batch, seed
@@ -56,10 +60,14 @@ class Model:
         self.gradients = Tensors(network.weights(), self.dtype)
         self.state = Tensors(network.state(), self.dtype)
         initialize.fill(network, self.parameters, self.state, seed)
+        started = ops.start(backend, network, mapping)
+        self.mapping, self.arrays = mapping, started.arrays
+        for tensors in (self.parameters, self.gradients, self.state):
+            tensors.move(self.arrays)
         self._ops = {
-            n.name: prepare(backend, n.layer, network.input_shapes(n), batch, self.dtype) for n in network.nodes
+            n.name: started.prepare(n.name, n.layer, network.input_shapes(n), batch, self.dtype) for n in network.nodes
         }
-        self._buffers = Buffers(network, batch, self.dtype)
+        self._buffers = Buffers(network, batch, self.dtype, self.arrays)
         self.outputs: dict[str, np.ndarray] = {}
 
     def forward(self, x: np.ndarray, training: bool = False, step: int = 0, first: int = 0) -> np.ndarray:
@@ -69,7 +77,7 @@ class Model:
         draws (see `Draw`). Raises LabError if x has another shape.
         """
         with limit(self.threads):
-            return self._forward(self._checked(x), len(self.network), training, step, first)
+            return self.arrays.get(self._forward(self._put(x), len(self.network), training, step, first))
 
     def gradients_of(
         self, x: np.ndarray, labels: np.ndarray, loss: str = "categorical_crossentropy", step: int = 0, first: int = 0
@@ -79,17 +87,28 @@ class Model:
         x: [n, *input_shape]; labels: class numbers [n]. `loss` is a name known to `losses.get`. Softmax as last layer
         is fused with categorical cross-entropy: the gradient at its input is (p - y) / n, stable for any logits.
         """
-        x = self._checked(x)
         fused = losses.fuses(loss) and isinstance(self.network.nodes[-1].layer, Softmax)
         nodes = len(self.network) - fused
         with limit(self.threads):
-            start = perf_counter()
-            output = self._forward(x, nodes, True, step, first)
-            value, dy = (losses.softmax_cross_entropy if fused else losses.get(loss))(output, labels)
-            correct = int(np.count_nonzero(output.argmax(axis=1) == labels))
-            seconds = {"fp": perf_counter() - start, "bp": 0.0, "ku": 0.0}
-            self._backward(dy.astype(self.dtype, copy=False), nodes, seconds)
-        return Step(float(value), correct, len(x), seconds)
+            stopwatch = self.arrays.stopwatch()
+            output = self._forward(self._put(x), nodes, True, step, first)
+            pending = self.arrays.loss(loss, fused, output, labels)
+            stopwatch.lap("fp")
+            self._backward(pending.dy, nodes, stopwatch)
+            value, correct = pending.value()
+        return Step(value, correct, len(x), {"fp": 0.0, "bp": 0.0, "ku": 0.0} | stopwatch.seconds())
+
+    def slots(self, optimizer: Optimizer) -> tuple[np.ndarray, ...]:
+        """What `optimizer` remembers from step to step, before the first one: vectors beside the parameters."""
+        return optimizer.start(self.parameters.flat, self.arrays)
+
+    def update(self, optimizer: Optimizer, slots: tuple[np.ndarray, ...], step: int = 0, lr: float | None = None):
+        """Move the parameters by the gradients, in place. step: updates that came before; lr: if a schedule says so."""
+        optimizer.update(self.parameters.flat, self.gradients.flat, slots, step, lr, self.arrays)
+
+    def wait(self) -> None:
+        """Wait until everything started so far has been done (on a GPU; elsewhere it has)."""
+        self.arrays.stopwatch().seconds()
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Outputs [n, ...] for any number of samples, as an array of its own, in chunks of the prepared batch."""
@@ -121,14 +140,15 @@ class Model:
             "workspaces": sum(op.workspace_bytes for op in self._ops.values()) + self._buffers.nbytes,
         }
 
-    def _checked(self, x: np.ndarray) -> np.ndarray:
+    def _put(self, x: np.ndarray) -> np.ndarray:
+        """x where the layers' arrays live; LabError if its shape is not the network's."""
         if x.shape[1:] != self.network.input_shape or not 1 <= len(x) <= self.batch:
             wanted = ", ".join(map(str, self.network.input_shape))
             raise LabError(
                 f"network {self.network.name!r} was given an array of shape {x.shape}",
                 f"give [n, {wanted}] with n from 1 to {self.batch} (the `batch` that the model was made for)",
             )
-        return np.ascontiguousarray(x, self.dtype)
+        return self.arrays.stage(INPUT, np.ascontiguousarray(x, self.dtype))
 
     def _forward(self, x: np.ndarray, nodes: int, training: bool, step: int, first: int) -> np.ndarray:
         """Run the first `nodes` layers; all but the softmax where the loss is computed from the logits."""
@@ -143,22 +163,19 @@ class Model:
         self.outputs = outputs
         return outputs[self.network.nodes[nodes - 1].name]
 
-    def _backward(self, dy: np.ndarray, nodes: int, seconds: dict[str, float]) -> None:
-        """KU and BP from the last of `nodes` layers to the first, adding the seconds of both phases up."""
+    def _backward(self, dy: np.ndarray, nodes: int, stopwatch: Stopwatch) -> None:
+        """KU and BP from the last of `nodes` layers to the first, timed by phase."""
         arrived: dict[str, list[np.ndarray]] = {self.network.nodes[nodes - 1].name: [dy]}
-        mark = perf_counter()
         for node in reversed(self.network.nodes[:nodes]):
             if node.name not in arrived:  # a layer before the first weights, whose gradient nobody needs
                 continue
             dy = self._buffers.gradient(node.name, arrived.pop(node.name))
-            ops, weights = self._ops[node.name], self.parameters.of(node.name)
+            layer, weights = self._ops[node.name], self.parameters.of(node.name)
             if weights:
-                start = perf_counter()
-                seconds["bp"] += start - mark
-                ops.backward_weights(dy, weights, self.gradients.of(node.name))
-                mark = perf_counter()
-                seconds["ku"] += mark - start
+                stopwatch.lap("bp")
+                layer.backward_weights(dy, weights, self.gradients.of(node.name))
+                stopwatch.lap("ku")
             if self.network.needs_input_gradient(node.name):
-                for source, dx in zip(node.inputs, ops.backward_data(dy, weights), strict=True):
+                for source, dx in zip(node.inputs, layer.backward_data(dy, weights), strict=True):
                     arrived.setdefault(source, []).append(dx)
-        seconds["bp"] += perf_counter() - mark
+        stopwatch.lap("bp")

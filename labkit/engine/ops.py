@@ -1,19 +1,27 @@
 """The contract between a model and the backends that do its arithmetic.
 
-A backend is a module with a `NAME` and a function `prepare(layer, input_shapes, batch, dtype) -> LayerOps`. Everything
-that stands above (models, trainers, ranks that own a slice of a layer) talks to layers through the three phases only.
+A backend is a module with a `NAME` and a function `start(network, mapping) -> Backend`, which prepares layers.
+Everything that stands above (models, trainers, ranks that own a slice of a layer) talks to layers through the three
+phases only.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
 
 import numpy as np
 
+from labkit.engine.arrays import HOST, Arrays
 from labkit.errors import LabError, suggest
-from labkit.network import Layer, Shape
+from labkit.network import Layer, Network, Shape
 
-BACKENDS = {"reference": "labkit.engine.reference", "cpu": "labkit.engine.cpu"}
+# By the names of their modules: a backend is imported when it is asked for, and may live in a room above this one.
+BACKENDS = {
+    "reference": "labkit.engine.reference",
+    "cpu": "labkit.engine.cpu",
+}
+Mapping = str | dict[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,8 @@ class Draw:
 class LayerOps(Protocol):
     """One layer, prepared once for at most `batch` samples; keeps what BP and KU need from FP.
 
-    Activations are C-contiguous, [n, C, H, W] or [n, features], with n <= batch and of the prepared dtype. A returned
+    Arrays are those of the backend's `Arrays` (on the host: NumPy's). Activations are C-contiguous, [n, C, H, W] or
+    [n, features], with n <= batch and of the prepared dtype. A returned
     array stays valid until the same method is called again, and may be the layer's own workspace. A layer whose record
     says `in_place` may overwrite its input (FP) or the gradient it is given (BP), and may count on its own output
     staying as it was; every other layer may count on its inputs staying as they were, but not on its output.
@@ -63,6 +72,17 @@ class LayerOps(Protocol):
         """KU: write the gradient of the loss with respect to each weight into `gradients`, overwriting it."""
 
 
+class Backend(Protocol):
+    """A backend at work on one network: where its arrays live, and its layers."""
+
+    arrays: Arrays
+
+    def prepare(
+        self, name: str, layer: Layer, input_shapes: tuple[Shape, ...], batch: int, dtype: np.dtype
+    ) -> LayerOps:
+        """The layer called `name`, made ready for up to `batch` samples of `input_shapes`."""
+
+
 def backend(name: str):
     """The backend module called `name`; raises LabError for one that does not exist."""
     if name not in BACKENDS:
@@ -70,6 +90,37 @@ def backend(name: str):
     return import_module(BACKENDS[name])
 
 
+def start(name: str, network: Network, mapping: Mapping = None) -> Backend:
+    """Backend `name` ready to prepare the layers of `network`.
+
+    mapping: how the work of a layer is divided among the blocks of a GPU, for the backends that have blocks: one of
+    'data', 'model', 'hybrid', 'tuned' for all layers, or a dict from layer to one of them. Raises LabError for an
+    unknown backend, and for a mapping where there are no blocks.
+    """
+    return backend(name).start(network, mapping)
+
+
+@dataclass(frozen=True)
+class HostBackend:
+    """A backend whose arrays are NumPy's and whose layers need nothing but their own record."""
+
+    arrays: Arrays
+    prepare_layer: Callable[..., LayerOps]
+
+    def prepare(
+        self, name: str, layer: Layer, input_shapes: tuple[Shape, ...], batch: int, dtype: np.dtype
+    ) -> LayerOps:
+        """See `Backend`."""
+        return self.prepare_layer(layer, input_shapes, batch, dtype)
+
+
+def host_backend(name: str, prepare_layer: Callable[..., LayerOps], mapping: Mapping) -> HostBackend:
+    """The `start` of the backends without blocks; LabError if a mapping was asked for."""
+    if mapping is not None:
+        raise LabError(f"backend {name!r} has no mapping (asked for: {mapping!r})", "take backend cuda or cuda-cpu")
+    return HostBackend(HOST, prepare_layer)
+
+
 def prepare(name: str, layer: Layer, input_shapes: tuple[Shape, ...], batch: int, dtype: np.dtype) -> LayerOps:
-    """`layer` made ready on backend `name` for up to `batch` samples of `input_shapes`."""
+    """`layer` by itself made ready on a host backend `name` for up to `batch` samples of `input_shapes`."""
     return backend(name).prepare(layer, input_shapes, batch, np.dtype(dtype))

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from labkit.engine import rules
+from labkit.engine.arrays import HOST, Arrays
 from labkit.errors import LabError, suggest
 
 
@@ -40,20 +40,26 @@ class Optimizer:
         """Name of the record in lower case, as `get` takes it."""
         return type(self).__name__.lower()
 
-    def start(self, weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    def start(self, weights: np.ndarray, arrays: Arrays = HOST) -> tuple[np.ndarray, ...]:
         """The slots before the first step: one vector of zeros like `weights` (1-D, float32 or float64) for each."""
-        return tuple(np.zeros_like(weights) for _ in self.slots)
+        return tuple(arrays.put(np.zeros(weights.shape, weights.dtype)) for _ in self.slots)
 
     def update(
-        self, w: np.ndarray, g: np.ndarray, slots: tuple[np.ndarray, ...], step: int = 0, lr: float | None = None
+        self,
+        w: np.ndarray,
+        g: np.ndarray,
+        slots: tuple[np.ndarray, ...],
+        step: int = 0,
+        lr: float | None = None,
+        arrays: Arrays = HOST,
     ) -> None:
         """Move `w` one step, in place, and the slots with it.
 
         w, g: vectors of one length and type. slots: from `start`, the same ones at every step. step: how many updates
-        came before. lr: the learning rate of this step where a schedule has changed it.
+        came before. lr: the learning rate of this step where a schedule has changed it. arrays: where they all live.
         """
         constants = self.constants(step, self.lr if lr is None else lr)
-        rules.apply(getattr(rules, self.name), (w, g, *slots), constants)
+        arrays.apply(self.name, (w, g, *slots), constants)
 
     def constants(self, step: int, lr: float) -> tuple[float, ...]:
         """What the compiled loop of `rules` takes after the vectors, in its order."""

@@ -84,7 +84,7 @@ def start_run(model: Model, dataset: Dataset, training: Training) -> Run:
         held, kept = split_indices(len(samples), training.early_stopping.held_out, training.seed)
         samples, validation = samples.subset(kept), samples.subset(held)
     check_batch(training.batch, samples, dataset.name)
-    slots = training.optimizer.start(model.parameters.flat)
+    slots = model.slots(training.optimizer)
     bytes_held = model.bytes_held() | {"optimizer": sum(s.nbytes for s in slots)}
     data = {"name": dataset.name, "samples": len(samples), "shape": list(samples.shape), "source": dataset.source}
     parts = penalised(model.network, model.parameters)
@@ -107,9 +107,9 @@ def save(run: Run) -> Path | None:
     """
     if run.training.checkpoint_folder is None or run.progress.step == run.saved_step:
         return None
-    if not np.isfinite(run.model.parameters.flat).all():
+    if not np.isfinite(run.model.parameters.host().flat).all():
         return None
-    path = checkpoint.write(run.training.checkpoint_folder, _arrays(run), document(run))
+    path = checkpoint.write(run.training.checkpoint_folder, _host_arrays(run), document(run))
     run.saved_step = run.progress.step
     return path
 
@@ -139,17 +139,28 @@ def resume_run(run: Run, path: str | Path) -> None:
         )
     progress = _progress(path, stored)
     if np.isfinite(progress.best.loss):
-        progress.best.vectors = tuple(np.empty_like(v) for v in (run.model.parameters.flat, run.model.state.flat))
+        flats = run.model.parameters.host().flat, run.model.state.host().flat
+        progress.best.vectors = tuple(map(np.empty_like, flats))
     run.progress = progress
-    checkpoint.read(path, _arrays(run))
+    arrays = _host_arrays(run)
+    checkpoint.read(path, arrays)
+    _take(run, arrays)
     run.saved_step = progress.step
 
 
-def _arrays(run: Run) -> dict[str, np.ndarray]:
-    """All arrays of a run's checkpoint by name; views, not copies."""
-    slots = {f"optimizer.{n}": s for n, s in zip(run.training.optimizer.slots, run.slots, strict=True)}
+def _host_arrays(run: Run) -> dict[str, np.ndarray]:
+    """All arrays of a run's checkpoint by name; views where they lie on the host, else copies."""
+    get = run.model.arrays.get
+    slots = {f"optimizer.{n}": get(s) for n, s in zip(run.training.optimizer.slots, run.slots, strict=True)}
     best = {f"best.{i}": vector for i, vector in enumerate(run.progress.best.vectors)}
-    return checkpoint.arrays_of(run.model) | slots | best
+    return checkpoint.host_arrays(run.model) | slots | best
+
+
+def _take(run: Run, arrays: dict[str, np.ndarray]) -> None:
+    """Put what `_host_arrays` gave, and a checkpoint filled, back to where the run's own arrays live."""
+    checkpoint.take(run.model, arrays)
+    for name, slot in zip(run.training.optimizer.slots, run.slots, strict=True):
+        run.model.arrays.put(arrays[f"optimizer.{name}"], slot)
 
 
 def _differences(asked: dict, stored: dict) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from labkit.engine import rules
+from labkit.engine.arrays import HOST, Arrays
 from labkit.engine.tensors import Tensors
 from labkit.errors import LabError
 from labkit.network import BatchNorm, Network
@@ -28,10 +28,12 @@ def penalty(w: np.ndarray, parts: tuple[slice, ...], l1: float, l2: float) -> fl
     return sum(l1 * float(np.abs(w[p]).sum()) + l2 / 2 * float(np.square(w[p]).sum()) for p in parts)
 
 
-def add_penalty(w: np.ndarray, g: np.ndarray, parts: tuple[slice, ...], l1: float, l2: float) -> None:
+def add_penalty(
+    w: np.ndarray, g: np.ndarray, parts: tuple[slice, ...], l1: float, l2: float, arrays: Arrays = HOST
+) -> None:
     """Add the gradient of `penalty` to g, in place: l1 * sign(w) + l2 * w. It is 0 where w is 0."""
     for part in parts:
-        rules.apply(rules.penalise, (w[part], g[part]), (l1, l2))
+        arrays.apply("penalise", (w[part], g[part]), (l1, l2))
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Best:
             self.epochs_since += 1
         return self.epochs_since >= rule.patience
 
-    def restore(self, *vectors: np.ndarray) -> None:
-        """Write the kept copies back into `vectors`; nothing happens before the first epoch was judged."""
+    def restore(self, arrays: Arrays, *vectors: np.ndarray) -> None:
+        """Put the kept copies back into `vectors` of `arrays`; nothing happens before the first epoch was judged."""
         for vector, kept in zip(vectors, self.vectors, strict=False):
-            vector[...] = kept
+            arrays.put(kept, vector)

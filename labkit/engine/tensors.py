@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from labkit.engine.arrays import HOST, Arrays
 from labkit.errors import LabError, suggest
 from labkit.network import Shape
 
@@ -17,11 +18,18 @@ class Tensors:
 
     `tensors["conv1.weight"]` is a view: writing to it writes to `flat`. `of("conv1")` gives the arrays of one layer by
     their short names, as the layer's operations take them.
+
+    They are NumPy's until `move` puts them where a backend keeps its arrays; `host()` then copies them back.
     """
 
     def __init__(self, shapes: dict[str, Shape], dtype: np.dtype | type = np.float32):
         self.shapes = dict(shapes)
-        self.flat = np.zeros(sum(map(prod, shapes.values())), dtype)
+        self._arrays: Arrays = HOST
+        self._view(np.zeros(sum(map(prod, shapes.values())), dtype))
+
+    def _view(self, flat) -> None:
+        """Take `flat` as the vector, and make the named views anew."""
+        self.flat = flat
         self.slices: dict[str, slice] = {}
         self._views: dict[str, np.ndarray] = {}
         self._layers: dict[str, dict[str, np.ndarray]] = {}
@@ -33,6 +41,25 @@ class Tensors:
             layer, _, short = name.rpartition(".")
             self._layers.setdefault(layer, {})[short] = self._views[name]
             start = part.stop
+
+    def move(self, arrays: Arrays) -> None:
+        """Put the vector where `arrays` keeps its arrays. Views taken before no longer belong to it."""
+        self._view(arrays.put(self.host().flat))
+        self._arrays = arrays
+
+    def host(self) -> "Tensors":
+        """The same names and values on the host: these tensors themselves if they are there, else a copy."""
+        if self._arrays is HOST:
+            return self
+        copy = Tensors({}, self.flat.dtype)
+        copy.shapes = self.shapes
+        copy._view(self._arrays.get(self.flat))
+        return copy
+
+    def take(self, other: "Tensors") -> None:
+        """Overwrite all values with those of `other`, host tensors with the same names and shapes."""
+        if other is not self:
+            self._arrays.put(other.flat, self.flat)
 
     def __getitem__(self, name: str) -> np.ndarray:
         try:

@@ -80,12 +80,14 @@ def _step(run: Run, x: np.ndarray, labels: np.ndarray) -> TrainEvent:
 
 def _update(run: Run, step: int, lr: float) -> float:
     """Penalties and the optimiser's update of all weights; returns the seconds it took."""
-    start, training = perf_counter(), run.training
-    w, g = run.model.parameters.flat, run.model.gradients.flat
+    model, training = run.model, run.training
+    stopwatch = model.arrays.stopwatch()
     if training.l1 or training.l2:
-        regularize.add_penalty(w, g, run.penalised, training.l1, training.l2)
-    training.optimizer.update(w, g, run.slots, step, lr)
-    return perf_counter() - start
+        w, g = model.parameters.flat, model.gradients.flat
+        regularize.add_penalty(w, g, run.penalised, training.l1, training.l2, model.arrays)
+    model.update(training.optimizer, run.slots, step, lr)
+    stopwatch.lap("ku")
+    return stopwatch.seconds()["ku"]
 
 
 def _end_epoch(run: Run, event: TrainEvent) -> TrainEvent:
@@ -95,10 +97,11 @@ def _end_epoch(run: Run, event: TrainEvent) -> TrainEvent:
     validation = None
     if run.validation is not None:
         validation = _evaluate(run, run.validation, event)["loss"]
-        if progress.best.judge(validation, training.early_stopping, model.parameters.flat, model.state.flat):
+        vectors = model.parameters.host().flat, model.state.host().flat
+        if progress.best.judge(validation, training.early_stopping, *vectors):
             progress.stopped = f"no better validation loss for {training.early_stopping.patience} epochs"
         if progress.stopped or progress.epoch == training.epochs:
-            progress.best.restore(model.parameters.flat, model.state.flat)
+            progress.best.restore(model.arrays, model.parameters.flat, model.state.flat)
     test = {"loss": None, "accuracy": None}
     if training.evaluate_every_epoch or progress.stopped or progress.epoch == training.epochs:
         test = _evaluate(run, run.test, event)
@@ -120,7 +123,7 @@ def _evaluate(run: Run, split: Split, event: TrainEvent) -> dict:
     with np.errstate(all="ignore"):
         found = run.model.evaluate(split, run.training.loss)
     if not isfinite(found["loss"]):
-        x = run.model.outputs[INPUT]
+        x = run.model.arrays.get(run.model.outputs[INPUT])
         raise diagnose.not_finite(run.model, x, found["loss"], event.step, event.epoch, event.learning_rate)
     return found
 
@@ -128,7 +131,7 @@ def _evaluate(run: Run, split: Split, event: TrainEvent) -> dict:
 def gradient_norms(model: Model) -> dict[str, float]:
     """Euclidean norm of all gradients of each layer that has weights, in the order of the layers."""
     flat = model.gradients.flat
-    return {layer: float(np.sqrt(np.dot(flat[part], flat[part]))) for layer, part in layer_parts(model).items()}
+    return {layer: model.arrays.norm(flat[part]) for layer, part in layer_parts(model).items()}
 
 
 def layer_parts(model: Model) -> dict[str, slice]:

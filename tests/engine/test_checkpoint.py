@@ -147,7 +147,7 @@ def test_other_arrays_are_refused_before_anything_is_written(tmp_path, wanted, m
 
 
 def test_a_model_is_filled(tmp_path, model):
-    checkpoint.write(tmp_path, checkpoint.arrays_of(model), checkpoint.describe(model))
+    checkpoint.write(tmp_path, checkpoint.host_arrays(model), checkpoint.describe(model))
     other = Model(model.network, backend="reference", batch=4, seed=9)
     assert checkpoint.load(tmp_path, other)["model_seed"] == 3
     assert np.array_equal(other.parameters.flat, model.parameters.flat)
@@ -155,7 +155,7 @@ def test_a_model_is_filled(tmp_path, model):
 
 
 def test_another_network_is_refused(tmp_path, model):
-    checkpoint.write(tmp_path, checkpoint.arrays_of(model), checkpoint.describe(model))
+    checkpoint.write(tmp_path, checkpoint.host_arrays(model), checkpoint.describe(model))
     other = Model(chain("wider", (1, 2, 2), LAYERS | {"fc1": Dense(6)}), backend="reference", batch=2)
     before = other.parameters.flat.copy()
     with pytest.raises(LabError, match=r"holds network 'small' .* not 'wider'"):
@@ -164,6 +164,6 @@ def test_another_network_is_refused(tmp_path, model):
 
 
 def test_a_document_without_a_network(tmp_path, model):
-    checkpoint.write(tmp_path, checkpoint.arrays_of(model), {"network": {"name": "x"}})
+    checkpoint.write(tmp_path, checkpoint.host_arrays(model), {"network": {"name": "x"}})
     with pytest.raises(LabError, match="describes no network"):
         checkpoint.load(tmp_path, model)

@@ -39,7 +39,14 @@ def test_seconds_are_medians_without_the_warm_up(monkeypatch):
     spent = iter([100.0, 100.0, 9.0, 1.0, 2.0])
 
     class Slow:
-        parameters = gradients = SimpleNamespace(flat=np.zeros(3))
+        def slots(self, optimizer):
+            return ()
+
+        def update(self, optimizer, slots, step):
+            pass
+
+        def wait(self):
+            pass
 
         def gradients_of(self, x, labels, step):
             return SimpleNamespace(seconds=dict.fromkeys(("fp", "bp", "ku"), next(spent)))

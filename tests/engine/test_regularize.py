@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from labkit.engine.arrays import HOST
 from labkit.engine.regularize import Best, EarlyStopping, add_penalty, penalised, penalty
 from labkit.engine.tensors import Tensors
 from labkit.errors import LabError
@@ -51,13 +52,13 @@ def test_stops_after_patience_and_restores_the_best():
         stops.append(best.judge(loss, rule, w))
     # 1.95 is not 0.1 below 2.0; 1.85 is; 1.9 and 1.8 are not.
     assert stops == [False, False, False, False, False, True]
-    best.restore(w)
+    best.restore(HOST, w)
     assert (w == 3).all() and best.loss == 1.85
 
 
 def test_nothing_to_restore_before_the_first_epoch():
     w = np.ones(2)
-    Best().restore(w)
+    Best().restore(HOST, w)
     assert (w == 1).all()
 
 

@@ -145,7 +145,9 @@ def test_weights_spoilt_by_the_last_update_are_not_kept(tmp_path):
 
 
 def test_an_evaluation_that_gives_no_number_ends_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(SGD, "update", lambda self, w, g, slots, step, lr: w.fill(np.nan) if step == 4 else None)
+    monkeypatch.setattr(
+        SGD, "update", lambda self, w, g, slots, step, lr, arrays: w.fill(np.nan) if step == 4 else None
+    )
     with pytest.raises(LabError, match=r"step 5 \(epoch 1\) is nan: weights of layer 'conv' are not finite"):
         list(train(model(), DATA, replace(BASE, checkpoint_folder=tmp_path)))
     assert not list(tmp_path.iterdir())
@@ -196,6 +198,6 @@ def test_other_weights_data_and_network_are_refused(tmp_path):
     with pytest.raises(LabError, match="not 'other'"):
         train(other, DATA, kept, resume=tmp_path)
     weights = model()
-    checkpoint.write(tmp_path / "plain", checkpoint.arrays_of(weights), checkpoint.describe(weights))
+    checkpoint.write(tmp_path / "plain", checkpoint.host_arrays(weights), checkpoint.describe(weights))
     with pytest.raises(LabError, match="belongs to another run"):
         train(model(), DATA, kept, resume=tmp_path / "plain")

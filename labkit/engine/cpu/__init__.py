@@ -15,8 +15,9 @@ from labkit.engine.cpu.pooling import AvgPoolOps, MaxPoolOps
 from labkit.engine.cpu.response import LRNOps
 from labkit.engine.cpu.structure import AddOps, ConcatOps, FlattenOps, PadShortcutOps
 from labkit.engine.cpu.subsample import SubsampleOps
+from labkit.engine.ops import Mapping, host_backend
 from labkit.errors import LabError
-from labkit.network import Layer, Shape, layers, weightless
+from labkit.network import Layer, Network, Shape, layers, weightless
 
 NAME = "cpu"
 
@@ -50,3 +51,8 @@ def prepare(layer: Layer, input_shapes: tuple[Shape, ...], batch: int, dtype: np
         raise LabError(f"the cpu backend was asked for {np.dtype(dtype).name}", "take float32 or float64")
     ops = DenseConvOps if is_dense(layer, input_shapes) else _OPS[type(layer)]
     return ops(layer, input_shapes, batch, np.dtype(dtype))
+
+
+def start(network: Network, mapping: Mapping = None):
+    """See `labkit.engine.ops.start`."""
+    return host_backend(NAME, prepare, mapping)

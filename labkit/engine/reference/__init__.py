@@ -18,9 +18,16 @@ It is what every other backend is compared with, and is itself compared with fin
 place. Its arithmetic is that of the arrays it is given: float32, float64 or longdouble.
 """
 
+from labkit.engine.ops import Mapping, host_backend
 from labkit.engine.reference.adapter import prepare
 from labkit.engine.reference.conv import conv_by_definition
+from labkit.network import Network
 
 NAME = "reference"
 
-__all__ = ["NAME", "conv_by_definition", "prepare"]
+__all__ = ["NAME", "conv_by_definition", "prepare", "start"]
+
+
+def start(network: Network, mapping: Mapping = None):
+    """See `labkit.engine.ops.start`."""
+    return host_backend(NAME, prepare, mapping)
