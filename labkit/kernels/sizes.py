@@ -58,7 +58,7 @@ class ConvSizes:
     def of(cls, layer: Conv, input_shape: Shape, batch: int) -> "ConvSizes":
         """The sizes of `layer` on `batch` samples of `input_shape` (C, H, W).
 
-        Raises LabError for a layer whose filters read chosen channels (`connections`): its weights are stored otherwise.
+        Raises LabError for filters that read chosen channels (`connections`), whose weights are stored otherwise.
         """
         if layer.connections is not None:
             raise LabError(
