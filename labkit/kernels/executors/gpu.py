@@ -1,0 +1,164 @@
+"""Kernels on an NVIDIA GPU or, where NUMBA_ENABLE_CUDASIM=1 was set, in Numba's simulator: the same calls do both."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from math import prod
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from labkit.errors import LabError
+from labkit.kernels.executors import Ran
+from labkit.kernels.executors.failures import understood
+from labkit.kernels.launch import Launch
+from labkit.kernels.source import SIMULATED, cuda, jit
+
+OLDEST = (7, 5)  # compute capability: what CUDA 13 compiles for
+
+
+@cache
+def compiled(kernel):
+    """`kernel`, a plain function, as a CUDA kernel; compiled at its first launch for each type of arguments."""
+    return jit(kernel)
+
+
+class Gpu:
+    """The executor of one GPU; see `labkit.kernels.executors.Executor`. `gpu()` makes it, with all checks."""
+
+    def __init__(self) -> None:
+        self.name = "simulator" if SIMULATED else "gpu"
+        self._profile: list | None = None
+
+    def launch(self, kernel: Any, launch: Launch, *arguments: Any) -> None:
+        """See `Executor`. Configured anew at each launch, because all configurations of a simulated kernel are one."""
+        configured = compiled(kernel)[launch.grid, launch.block, 0, launch.shared_bytes]
+        if self._profile is None:
+            with understood(kernel.__name__):
+                configured(*arguments)
+            return
+        before, after = _Mark(), _Mark()
+        with understood(kernel.__name__):
+            before.set()
+            configured(*arguments)
+            after.set()
+        self._profile.append((kernel.__name__, launch, before, after))
+
+    def empty(self, shape: tuple[int, ...] | int, dtype: Any = np.float32) -> Any:
+        """See `Executor`."""
+        wanted = prod(shape if isinstance(shape, tuple) else (shape,)) * np.dtype(dtype).itemsize
+        with understood("an allocation", wanted):
+            return cuda.device_array(shape, dtype)
+
+    def put(self, host: np.ndarray, target: Any = None) -> Any:
+        """See `Executor`."""
+        host = np.ascontiguousarray(host)
+        with understood("a copy to the GPU", host.nbytes):
+            if target is None:
+                return cuda.to_device(host)
+            target.copy_to_device(host)
+            return target
+
+    def get(self, array: Any) -> np.ndarray:
+        """See `Executor`."""
+        with understood("a copy from the GPU"):
+            return array.copy_to_host()
+
+    def synchronize(self) -> None:
+        """See `Executor`."""
+        with understood("a kernel"):
+            cuda.synchronize()
+
+    def stopwatch(self) -> "Laps":
+        """See `Executor`."""
+        return Laps()
+
+    @contextmanager
+    def profile(self) -> Iterator[list[Ran]]:
+        """See `Executor`."""
+        before, self._profile = self._profile, []
+        ran: list[Ran] = []
+        try:
+            yield ran
+        finally:
+            marks, self._profile = self._profile, before
+            self.synchronize()
+            ran += [Ran(name, launch, first.seconds_to(last)) for name, launch, first, last in marks]
+
+
+class _Mark:
+    """A moment in the order of the GPU's work; in the simulator, which has no clock of its own, in this process's."""
+
+    def __init__(self) -> None:
+        self._event = None if SIMULATED else cuda.event(timing=True)
+        self._moment = 0.0
+
+    def set(self) -> None:
+        if self._event is None:
+            self._moment = perf_counter()
+        else:
+            self._event.record()
+
+    def seconds_to(self, later: "_Mark") -> float:
+        if self._event is None:
+            return later._moment - self._moment
+        later._event.synchronize()
+        return self._event.elapsed_time(later._event) / 1000
+
+
+class Laps:
+    """A stopwatch on the GPU's own clock: laps cost a mark each, and nothing waits until `seconds` is asked for."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._marks = [_Mark()]
+        self._marks[0].set()
+
+    def lap(self, name: str) -> None:
+        """See `Stopwatch`."""
+        self._names.append(name)
+        self._marks.append(_Mark())
+        self._marks[-1].set()
+
+    def seconds(self) -> dict[str, float]:
+        """See `Stopwatch`."""
+        with understood("a kernel"):
+            cuda.synchronize()
+            found: dict[str, float] = {}
+            for name, first, last in zip(self._names, self._marks, self._marks[1:], strict=False):
+                found[name] = found.get(name, 0.0) + first.seconds_to(last)
+            return found
+
+
+def gpu() -> Gpu:
+    """The executor of this machine's GPU (in the simulator: of the simulator).
+
+    Raises LabError where there is no GPU, where it is too old, and where its driver is older than the CUDA toolkit.
+    """
+    if not SIMULATED:
+        _check()
+    return Gpu()
+
+
+def _check() -> None:
+    from labkit.machine.gpu import first_gpu, toolkit_version
+
+    found = first_gpu()
+    if found is None:
+        raise LabError("there is no NVIDIA GPU here, or no driver for it", "use --backend cuda-cpu: same kernels, CPU")
+    if found.compute_capability < OLDEST:
+        have, need = (".".join(map(str, version)) for version in (found.compute_capability, OLDEST))
+        what = f"{found.name} has compute capability {have}, the kernels need {need}"
+        raise LabError(what, "use --backend cuda-cpu, or a GPU made after 2018")
+    toolkit = toolkit_version()
+    if toolkit is not None and toolkit > found.cuda:
+        raise LabError(
+            f"the CUDA toolkit is {_dotted(toolkit)}, but driver {found.driver} takes programs up to CUDA "
+            f"{_dotted(found.cuda)}",
+            f'install one that fits: pip install "cuda-toolkit=={found.cuda[0]}.{found.cuda[1]}.*", or a newer driver',
+        )
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
