@@ -55,8 +55,8 @@ class Arrays(Protocol):
     def apply(self, rule: str, vectors: tuple, constants: tuple[float, ...]) -> None:
         """One of the loops of `rules` over `vectors` of one length, in place."""
 
-    def norm(self, vector: Any) -> float:
-        """Euclidean norm of a vector."""
+    def norms(self, vector: Any, parts: dict[str, slice]) -> dict[str, float]:
+        """Euclidean norm of each part of a vector."""
 
     def loss(self, name: str, fused: bool, output: Any, labels: np.ndarray) -> Pending:
         """Loss `name` of a batch; `fused`: the output is what goes into the softmax. See `losses`."""
@@ -110,8 +110,8 @@ class HostArrays:
     def apply(self, rule: str, vectors: tuple[np.ndarray, ...], constants: tuple[float, ...]) -> None:
         rules.apply(getattr(rules, rule), vectors, constants)
 
-    def norm(self, vector: np.ndarray) -> float:
-        return float(np.sqrt(np.dot(vector, vector)))
+    def norms(self, vector: np.ndarray, parts: dict[str, slice]) -> dict[str, float]:
+        return {name: float(np.sqrt(np.dot(vector[part], vector[part]))) for name, part in parts.items()}
 
     def loss(self, name: str, fused: bool, output: np.ndarray, labels: np.ndarray) -> Pending:
         function = losses.softmax_cross_entropy if fused else losses.get(name)

@@ -130,8 +130,7 @@ def _evaluate(run: Run, split: Split, event: TrainEvent) -> dict:
 
 def gradient_norms(model: Model) -> dict[str, float]:
     """Euclidean norm of all gradients of each layer that has weights, in the order of the layers."""
-    flat = model.gradients.flat
-    return {layer: model.arrays.norm(flat[part]) for layer, part in layer_parts(model).items()}
+    return model.arrays.norms(model.gradients.flat, layer_parts(model))
 
 
 def layer_parts(model: Model) -> dict[str, slice]:

@@ -1,7 +1,7 @@
 """The one place that says where `cuda` comes from, and what differs between the places that offer it.
 
 Kernels write `from labkit.kernels.source import cuda, float32` at the top of their file and use nothing else of Numba.
-numba-cuda is in maintenance mode; its successor, numba-cuda-mlir, has no simulator. When that changes, change this file.
+numba-cuda is in maintenance mode; its successor, numba-cuda-mlir, has no simulator. To change over, change this file.
 
 A kernel is a plain function of a module. What jits it is an executor (`labkit.kernels.executors`); what else a kernel
 may call is marked with `device_function`, which leaves it callable as plain Python through its `py_func`.
