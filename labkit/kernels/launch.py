@@ -69,7 +69,7 @@ def choose(mapping: str, work: Work) -> Launch:
     shared_bytes = 4 * work.shared_values.get(mapping, 0)
     if shared_bytes > SHARED_BYTES:
         raise LabError(
-            f"a filter of {work.what} takes {shared_bytes:,} bytes, a block has {SHARED_BYTES:,} bytes of shared memory",
+            f"a filter of {work.what} takes {shared_bytes:,} bytes, a block has {SHARED_BYTES:,} of shared memory",
             f"choose mapping 'data' for it, e.g. mapping={{'{work.what}': 'data'}}",
         )
     return Launch(grid, block, shared_bytes)
