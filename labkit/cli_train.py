@@ -19,7 +19,17 @@ Rate = Annotated[float, typer.Option(help="Learning rate. Default: the optimiser
 Optimizer = Annotated[str, typer.Option(help="sgd, momentum, adagrad, adadelta or adam.")]
 Seed = Annotated[int, typer.Option(help="Of weights, order and dropout; not of the test set.")]
 Threads = Annotated[int, typer.Option(help="Cores to use. Default: all.")]
-Backend = Annotated[str, typer.Option(help="cpu (fast) or reference (plain NumPy, to be read).")]
+Backend = Annotated[
+    str,
+    typer.Option(help="cpu (fast), reference (plain NumPy), cuda (a GPU) or cuda-cpu (its kernels on the cores)."),
+]
+Mapping = Annotated[
+    str,
+    typer.Option(
+        metavar="MAPPING[,LAYER=MAPPING...]",
+        help="For cuda and cuda-cpu: data, model, hybrid or tuned; after it, layers that differ.",
+    ),
+]
 Checkpoint = Annotated[str, typer.Option(metavar="DIR", help="Keep a checkpoint here after every epoch and on Ctrl-C.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --checkpoint DIR.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
@@ -35,6 +45,7 @@ def train(
     seed: Seed = 0,
     threads: Threads = None,
     backend: Backend = "cpu",
+    mapping: Mapping = None,
     checkpoint: Checkpoint = None,
     resume: Resume = False,
     root: Root = None,
@@ -45,7 +56,7 @@ def train(
 
     settings = _settings(epochs, batch, optimizer, lr, seed, checkpoint, resume)
     before = _done_before(checkpoint) if resume else {}
-    model, dataset = _prepare(network, data, root, backend, threads, settings)
+    model, dataset = _prepare(network, data, root, settings, (backend, threads, _parsed(mapping)))
     events = steps_of(model, dataset, settings, resume=checkpoint if resume else None)
     tally = Tally(before)
     if not _follow(events, tally, model.network.name):
@@ -94,14 +105,24 @@ def _settings(epochs, batch, optimizer, lr, seed, checkpoint, resume):
     )
 
 
-def _prepare(name, data, root, backend, threads, settings):
-    """The model and the data set, each fitted to the other: the set's classes, the network's input shape."""
+def _parsed(mapping: str | None):
+    from labkit.kernels.mappings import parse
+
+    return None if mapping is None else parse(mapping)
+
+
+def _prepare(name, data, root, settings, how):
+    """The model and the data set, each fitted to the other: the set's classes, the network's input shape.
+
+    how: backend, threads and mapping of the model.
+    """
     from labkit.data import load as load_data
     from labkit.engine import ops
     from labkit.engine.model import Model
     from labkit.engine.progress import check_batch
     from labkit.network import load, zoo
 
+    backend, threads, mapping = how
     network = load(name)
     ops.backend(backend)
     if len(network.input_shape) != 3:
@@ -111,7 +132,7 @@ def _prepare(name, data, root, backend, threads, settings):
     check_batch(settings.batch, dataset.train, dataset.name)
     if name in zoo.names():
         network = zoo.get(name, classes=len(dataset.classes))
-    return Model(network, backend, settings.batch, settings.seed, threads=threads), dataset
+    return Model(network, backend, settings.batch, settings.seed, threads=threads, mapping=mapping), dataset
 
 
 def _done_before(checkpoint: str) -> dict:
@@ -178,7 +199,7 @@ def _result(model, dataset, settings, tally: Tally) -> dict:
         "network": model.network.name,
         "data": dataset.name,
         "backend": model.backend,
-        "mapping": None,
+        "mapping": model.mapping,
         "epochs": tally.epochs,
         "steps": tally.steps,
         "batch": settings.batch,

@@ -61,7 +61,7 @@ class Model:
         self.state = Tensors(network.state(), self.dtype)
         initialize.fill(network, self.parameters, self.state, seed)
         started = ops.start(backend, network, mapping)
-        self.mapping, self.arrays = mapping, started.arrays
+        self.mapping, self.arrays = started.mapping, started.arrays
         for tensors in (self.parameters, self.gradients, self.state):
             tensors.move(self.arrays)
         self._ops = {

@@ -76,6 +76,7 @@ class Backend(Protocol):
     """A backend at work on one network: where its arrays live, and its layers."""
 
     arrays: Arrays
+    mapping: Mapping  # as it was asked for, or the default; None where there are no blocks
 
     def prepare(
         self, name: str, layer: Layer, input_shapes: tuple[Shape, ...], batch: int, dtype: np.dtype
@@ -106,6 +107,7 @@ class HostBackend:
 
     arrays: Arrays
     prepare_layer: Callable[..., LayerOps]
+    mapping: Mapping = None
 
     def prepare(
         self, name: str, layer: Layer, input_shapes: tuple[Shape, ...], batch: int, dtype: np.dtype

@@ -16,7 +16,7 @@ CASES = [
 @pytest.mark.parametrize(("layer", "shape"), CASES)
 def test_output_and_macs_are_those_of_the_record(layer, shape):
     sizes = ConvSizes.of(layer, shape, 4)
-    assert (sizes.K, sizes.P, sizes.Q) == layer.output_shape(shape)
+    assert layer.output_shape(shape) == (sizes.K, sizes.P, sizes.Q)
     assert sizes.macs == 4 * layer.macs(shape)
     assert sizes.layer == layer
 
