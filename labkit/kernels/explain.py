@@ -1,4 +1,4 @@
-"""Why a launch is fast or slow on a GPU, before it has run: blocks per SM, waves, tail, occupancy, in numbers and words.
+"""Why a launch is fast or slow on a GPU, before it has run: blocks per SM, waves, tail, occupancy; numbers and words.
 
 An SM takes as many blocks as fit (`occupancy.py`); all SMs together take one *wave*. A grid runs in waves, and the last
 one is rarely full. With B blocks, b of them per SM and M SMs:
@@ -56,7 +56,8 @@ class Explanation:
     def _start(self) -> str:
         shared = f" and {self.shared_bytes:,} bytes of shared memory each" if self.shared_bytes else ""
         what = f"{self.layer}, mapping {self.mapping}" if self.mapping else self.layer
-        return f"{what}: {_count(self.blocks, 'block')} of {self.block} threads{shared}, {self.registers} registers a thread."
+        blocks = f"{_count(self.blocks, 'block')} of {self.block} threads"
+        return f"{what}: {blocks}{shared}, {self.registers} registers a thread."
 
     def _residency(self) -> str:
         return (
