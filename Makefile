@@ -4,6 +4,7 @@
 #   make lab LAB_ARGS="--port 9000 --no-browser"
 #   make test TEST_ARGS="tests/network -x"
 #   make setup EXTRAS="dev gpu"          a GPU server with a CUDA 13 driver; gpu12 for a CUDA 12 driver
+#   make setup EXTRAS="dev static"       compiles kernels for GPUs that are not here, which some tests need
 #   make setup PYTHON=/path/to/python3   another Python than the first one found
 
 # The first Python on the PATH that starts and is 3.11 or newer.
@@ -15,7 +16,7 @@ STAMP := .venv/.complete
 .PHONY: help setup lab test always
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 7
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 8
 
 setup: $(STAMP)
 

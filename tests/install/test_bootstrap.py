@@ -34,9 +34,10 @@ def chosen(lines: list[str], python: str, system: str = "linux") -> dict[str, st
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
 def test_every_python_gets_one_version_of_each_package_within_our_bounds(lock, root, python):
-    versions = chosen(bootstrap.constraints(lock, {"dev"}), python)
+    versions = chosen(bootstrap.constraints(lock, {"dev", "static"}), python)
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for line in project["dependencies"] + project["optional-dependencies"]["dev"]:
+    extras = project["optional-dependencies"]
+    for line in project["dependencies"] + extras["dev"] + extras["static"]:
         requirement = Requirement(line)
         assert requirement.specifier.contains(versions[requirement.name]), line
 
@@ -45,6 +46,8 @@ def test_the_toolkit_follows_the_extra(lock):
     assert chosen(bootstrap.constraints(lock, {"dev"}), "3.12")["cuda-bindings"].startswith("13.0.")
     assert chosen(bootstrap.constraints(lock, {"dev", "gpu"}), "3.12")["cuda-toolkit"].startswith("13.0.")
     assert chosen(bootstrap.constraints(lock, {"dev", "gpu12"}), "3.12")["cuda-toolkit"].startswith("12.")
+    static = chosen(bootstrap.constraints(lock, {"dev", "static"}), "3.12")
+    assert static["nvidia-nvvm"] == static["nvidia-cuda-nvcc"], "ptxas refuses PTX of a later release"
 
 
 def test_the_lock_names_the_public_registry_only(root):
@@ -59,6 +62,13 @@ def test_the_lock_is_that_of_pyproject(lock, root):
     locked = {row["name"]: row.get("specifier", "") for row in ours["metadata"]["requires-dist"] if "marker" not in row}
     wanted = {r.name: set(r.specifier) for r in map(Requirement, project["dependencies"])}
     assert {name: set(Requirement(f"x{text}").specifier) for name, text in locked.items()} == wanted
+    assert set(ours["metadata"]["provides-extras"]) == set(project["optional-dependencies"])
+
+
+def test_continuous_integration_asks_for_extras_that_exist(lock, root):
+    extras = re.search(r'EXTRAS="([^"]*)"', (root / ".ci" / "run").read_text(encoding="utf-8"))[1].split()
+    ours = next(package for package in lock["package"] if package["name"] == "labkit")
+    assert {"dev", "static"} <= set(extras) <= set(ours["metadata"]["provides-extras"])
 
 
 def test_it_needs_the_standard_library_only():
