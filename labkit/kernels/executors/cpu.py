@@ -1,0 +1,133 @@
+"""Kernels on the cores of this machine: rewritten to plain loops, compiled, their blocks shared among threads."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from math import prod
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numba.core.errors import NumbaError
+
+from labkit.engine.threads import spread
+from labkit.errors import LabError
+from labkit.kernels.executors import Ran
+from labkit.kernels.executors.generated import module
+from labkit.kernels.executors.names import plain
+from labkit.kernels.executors.rewrite import rewrite
+from labkit.kernels.launch import Launch
+
+
+@cache
+def compiled(kernel: Callable, checked: bool = False) -> Callable:
+    """`kernel`, a plain function, as a compiled loop over blocks; see `rewrite.rewrite` for its arguments.
+
+    checked: an index outside of an array raises IndexError instead of reading or writing what lies there.
+    """
+    imports = "at, atomic_add, atomic_max, atomic_min, "
+    imports += "checked_and_compiled as compiled, checked as inlined" if checked else "compiled, inlined"
+    text = rewrite(kernel)
+    return module(kernel.__name__, text, imports).run
+
+
+class Cpu:
+    """The executor of this machine's cores; see `labkit.kernels.executors.Executor`. Arrays are NumPy's.
+
+    As many threads share the blocks as `labkit.engine.threads.limit` allows. A launch has run when it returns.
+
+    checked: look at every index of an array and raise LabError for one that is outside; slower, for kernels that are
+    still being written. Without it such a kernel may end the process, as on a GPU.
+    """
+
+    name = "cpu"
+
+    def __init__(self, checked: bool = False) -> None:
+        self.checked = checked
+        self._profile: list[Ran] | None = None
+
+    def launch(self, kernel: Any, launch: Launch, *arguments: Any) -> None:
+        """See `Executor`. Raises LabError for a kernel that cannot run on a CPU, or not with these arguments."""
+        kernel = plain(kernel)
+        run = compiled(kernel, self.checked)
+        wanted = kernel.__code__.co_argcount
+        if len(arguments) != wanted:
+            what = f"kernel {kernel.__name__} takes {wanted} arguments, not {len(arguments)}"
+            raise LabError(what, "give " + ", ".join(kernel.__code__.co_varnames[:wanted]))
+        rest = (*arguments, *launch.grid, launch.shared_bytes)
+        with _understood(kernel.__name__):
+            if self._profile is None:
+                spread(run, launch.blocks, *rest)
+                return
+            run(0, 0, 0, *rest)  # no block: compiles, so that no time of the compiler's is measured
+            start = perf_counter()
+            spread(run, launch.blocks, *rest)
+        self._profile.append(Ran(kernel.__name__, launch, perf_counter() - start))
+
+    def empty(self, shape: tuple[int, ...] | int, dtype: Any = np.float32) -> np.ndarray:
+        """See `Executor`."""
+        try:
+            return np.empty(shape, dtype)
+        except MemoryError as error:
+            wanted = prod(shape if isinstance(shape, tuple) else (shape,)) * np.dtype(dtype).itemsize
+            raise LabError(f"no memory for an array of {wanted:,} bytes", "take a smaller batch") from error
+
+    def put(self, host: np.ndarray, target: Any = None) -> np.ndarray:
+        """See `Executor`."""
+        if target is None:
+            target = self.empty(host.shape, host.dtype)
+        np.copyto(target, host)
+        return target
+
+    def get(self, array: np.ndarray) -> np.ndarray:
+        """See `Executor`."""
+        return array
+
+    def synchronize(self) -> None:
+        """See `Executor`. Nothing is under way here once `launch` has returned."""
+
+    def stopwatch(self) -> "Laps":
+        """See `Executor`."""
+        return Laps()
+
+    @contextmanager
+    def profile(self) -> Iterator[list[Ran]]:
+        """See `Executor`."""
+        before, self._profile = self._profile, []
+        try:
+            yield self._profile
+        finally:
+            self._profile = before
+
+
+class Laps:
+    """A stopwatch on this machine's clock."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._last = perf_counter()
+
+    def lap(self, name: str) -> None:
+        """See `Stopwatch`."""
+        now = perf_counter()
+        self._seconds[name] = self._seconds.get(name, 0.0) + now - self._last
+        self._last = now
+
+    def seconds(self) -> dict[str, float]:
+        """See `Stopwatch`."""
+        return dict(self._seconds)
+
+
+@contextmanager
+def _understood(kernel: str) -> Iterator[None]:
+    """Errors of the compiler and of checked indices as LabError."""
+    try:
+        yield
+    except NumbaError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        told = " ".join(line for line in lines[:6] if not line.startswith("Failed in"))
+        what = f"kernel {kernel} does not compile for the CPU: {told}"
+        raise LabError(what, "compare the arguments that it was given with what it does to them") from error
+    except IndexError as error:
+        what = f"kernel {kernel} reads or writes outside of an array ({error})"
+        raise LabError(what, "compare its index arithmetic with the shapes of the arrays") from error
