@@ -9,7 +9,7 @@ The three mappings of krishna-gupta-nayak (sections IV and V) say which block wo
 where k counts the channels of the array that the kernel writes: output channels in FP and KU, input channels in BP.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from labkit.errors import LabError, suggest
 
@@ -27,6 +27,8 @@ class Launch:
     grid: tuple[int, int, int]
     block: int
     shared_bytes: int = 0
+    layer: str = field(default="", compare=False)  # what it is for, where it was chosen for a layer
+    mapping: str = field(default="", compare=False)
 
     @property
     def blocks(self) -> int:
@@ -72,4 +74,4 @@ def choose(mapping: str, work: Work) -> Launch:
             f"a filter of {work.what} takes {shared_bytes:,} bytes, a block has {SHARED_BYTES:,} of shared memory",
             f"choose mapping 'data' for it, e.g. mapping={{'{work.what}': 'data'}}",
         )
-    return Launch(grid, block, shared_bytes)
+    return Launch(grid, block, shared_bytes, work.what, mapping)
