@@ -5,7 +5,7 @@ a network branches, the loss, the update, the norms that are shown. `HostArrays`
 a backend whose arrays live elsewhere brings its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
@@ -58,8 +58,13 @@ class Arrays(Protocol):
     def norms(self, vector: Any, parts: dict[str, slice]) -> dict[str, float]:
         """Euclidean norm of each part of a vector."""
 
-    def loss(self, name: str, fused: bool, output: Any, labels: np.ndarray) -> Pending:
-        """Loss `name` of a batch; `fused`: the output is what goes into the softmax. See `losses`."""
+    def loss(self, name: str, fused: bool, output: Any, labels: Any) -> Pending:
+        """Loss `name` of a batch with staged `labels`; `fused`: the output goes into the softmax. See `losses`."""
+
+    def replay(self, key: Hashable, work: Callable[[], Any]) -> Any:
+        """What `work()` returns. A backend may record what it starts, and start the recording when `key` comes again:
+        the same work on the same arrays, with other values in them. None as key is never recorded.
+        """
 
     def stopwatch(self) -> Stopwatch:
         """A stopwatch that starts now."""
@@ -118,6 +123,9 @@ class HostArrays:
         value, dy = function(output, labels)
         correct = int(np.count_nonzero(output.argmax(axis=1) == labels))
         return Pending(lambda: (float(value), correct), dy.astype(output.dtype, copy=False))
+
+    def replay(self, key: Hashable, work: Callable[[], Any]) -> Any:
+        return work()
 
     def stopwatch(self) -> HostStopwatch:
         return HostStopwatch()

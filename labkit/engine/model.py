@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from labkit.engine import initialize, losses, ops
-from labkit.engine.arrays import Stopwatch
+from labkit.engine.arrays import Pending, Stopwatch
 from labkit.engine.buffers import Buffers
 from labkit.engine.ops import Draw, Mapping
 from labkit.engine.optimizers import Optimizer
 from labkit.engine.tensors import Tensors
 from labkit.engine.threads import limit
 from labkit.errors import LabError
-from labkit.network import INPUT, Network, Softmax
+from labkit.network import INPUT, Dropout, Network, Softmax
 from labkit.network.sizes import check_batch
 
 
@@ -22,7 +22,8 @@ class Step:
     """What one pass of FP, BP and KU over a batch gave, before any weight is updated.
 
     loss: mean over the batch. correct: samples whose largest output is their label. samples: batch size.
-    seconds: of the phases 'fp' (forward and loss), 'bp' (gradients of inputs), 'ku' (gradients of weights).
+    seconds: of the phases 'fp' (forward and loss), 'bp' (gradients of inputs), 'ku' (gradients of weights). Where a
+    recorded step was replayed as a whole (mapping 'tuned' on a GPU), 'bp' holds 'ku' too.
     """
 
     loss: float
@@ -68,6 +69,7 @@ class Model:
             n.name: started.prepare(n.name, n.layer, network.input_shapes(n), batch, self.dtype) for n in network.nodes
         }
         self._buffers = Buffers(network, batch, self.dtype, self.arrays)
+        self._draws = any(isinstance(n.layer, Dropout) for n in network.nodes)
         self.outputs: dict[str, np.ndarray] = {}
 
     def forward(self, x: np.ndarray, training: bool = False, step: int = 0, first: int = 0) -> np.ndarray:
@@ -91,12 +93,19 @@ class Model:
         nodes = len(self.network) - fused
         with limit(self.threads):
             stopwatch = self.arrays.stopwatch()
-            output = self._forward(self._put(x), nodes, True, step, first)
-            pending = self.arrays.loss(loss, fused, output, labels)
+            x, labels = self._put(x), self.arrays.stage("labels", labels)
+            # Dropout draws new numbers at every step, and a loss on the host needs the output at once.
+            key = (x.shape[0], loss) if fused and not self._draws else None
+
+            def forward() -> Pending:
+                return self.arrays.loss(loss, fused, self._forward(x, nodes, True, step, first), labels)
+
+            pending = self.arrays.replay(key and ("fp", *key), forward)
             stopwatch.lap("fp")
-            self._backward(pending.dy, nodes, stopwatch)
+            self.arrays.replay(key and ("bp", *key), lambda: self._backward(pending.dy, nodes, stopwatch))
+            stopwatch.lap("bp")
             value, correct = pending.value()
-        return Step(value, correct, len(x), {"fp": 0.0, "bp": 0.0, "ku": 0.0} | stopwatch.seconds())
+        return Step(value, correct, x.shape[0], {"fp": 0.0, "bp": 0.0, "ku": 0.0} | stopwatch.seconds())
 
     def slots(self, optimizer: Optimizer) -> tuple[np.ndarray, ...]:
         """What `optimizer` remembers from step to step, before the first one: vectors beside the parameters."""
@@ -164,7 +173,7 @@ class Model:
         return outputs[self.network.nodes[nodes - 1].name]
 
     def _backward(self, dy: np.ndarray, nodes: int, stopwatch: Stopwatch) -> None:
-        """KU and BP from the last of `nodes` layers to the first, timed by phase."""
+        """KU and BP from the last of `nodes` layers to the first; all but the last stretch of BP is timed."""
         arrived: dict[str, list[np.ndarray]] = {self.network.nodes[nodes - 1].name: [dy]}
         for node in reversed(self.network.nodes[:nodes]):
             if node.name not in arrived:  # a layer before the first weights, whose gradient nobody needs
@@ -178,4 +187,3 @@ class Model:
             if self.network.needs_input_gradient(node.name):
                 for source, dx in zip(node.inputs, layer.backward_data(dy, weights), strict=True):
                     arrived.setdefault(source, []).append(dx)
-        stopwatch.lap("bp")
