@@ -1,6 +1,6 @@
 """Kernels on an NVIDIA GPU or, where NUMBA_ENABLE_CUDASIM=1 was set, in Numba's simulator: the same calls do both."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from math import prod
@@ -30,11 +30,15 @@ class Gpu:
     def __init__(self) -> None:
         self.name = "simulator" if SIMULATED else "gpu"
         self._profile: list | None = None
+        self._stream: Any = 0  # Numba's default stream, or what records launches
+        self._recorded: list | None = None  # what a recording in the simulator holds
 
     def launch(self, kernel: Any, launch: Launch, *arguments: Any) -> None:
         """See `Executor`. Configured anew at each launch, because all configurations of a simulated kernel are one."""
-        configured = compiled(kernel)[launch.grid, launch.block, 0, launch.shared_bytes]
-        if self._profile is None:
+        if self._recorded is not None:
+            self._recorded.append((kernel, launch, arguments))
+        configured = compiled(kernel)[launch.grid, launch.block, self._stream, launch.shared_bytes]
+        if self._profile is None or self._stream:
             with understood(kernel.__name__):
                 configured(*arguments)
             return
@@ -64,6 +68,46 @@ class Gpu:
         """See `Executor`."""
         with understood("a copy from the GPU"):
             return array.copy_to_host()
+
+    def record(self, work: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
+        """What `work()` returns, and a function that starts all launches of it anew, on the same arrays, in one call.
+
+        Kernels must have run once before, and `work` must only launch: no copies, no allocation, no waiting. On a GPU
+        nothing of it has run when this returns (a CUDA graph, see the CUDA C++ Programming Guide, "CUDA Graphs"); in
+        the simulator it has.
+        """
+        if SIMULATED:
+            self._recorded, before = [], self._recorded
+            try:
+                result, launches = work(), self._recorded
+            finally:
+                self._recorded = before
+            return result, lambda: [self.launch(kernel, launch, *rest) for kernel, launch, rest in launches]
+        with understood("recording a step"):
+            return self._capture(work)
+
+    def _capture(self, work: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
+        from cuda.core import Device
+
+        cuda.synchronize()
+        device = Device(cuda.get_current_device().id)
+        device.set_current()
+        builder = device.create_graph_builder()
+        builder.begin_building()
+        self._stream = builder
+        try:
+            result = work()
+        finally:
+            self._stream = 0
+            builder.end_building()
+        graph = builder.complete()
+        graph.upload(device.default_stream)
+        return result, lambda: graph.launch(device.default_stream)
+
+    @property
+    def recording(self) -> bool:
+        """Whether launches are being recorded: nothing may be waited for or timed meanwhile."""
+        return bool(self._stream) or self._recorded is not None
 
     def synchronize(self) -> None:
         """See `Executor`."""
