@@ -25,6 +25,7 @@ OTHERS = (
     ("#56B4E9", "longdashdot", "star", "-"),
     ("#000000", "solid", "x", "+"),
 )
+MOST_TICKS = 10
 WIDTH, HEIGHT = 760, 420  # pixels; fixed, so that a page does not jump while it loads
 
 Rows = Iterable[dict]
@@ -114,8 +115,9 @@ def _curves(
                 marker={"symbol": marker, "size": 8},
             )
             figure.add_trace(trace, 1, column)
-    kind = {"type": "log", "dtick": "D2" if len(panels) < 3 else 1} if log else {}
-    figure.update_xaxes(title_text=x_title, **kind)
+    places = sorted({row[x] for row in rows})
+    ticks = {"tickvals": places, "ticktext": [str(p) for p in places]} if len(places) <= MOST_TICKS else {}
+    figure.update_xaxes(title_text=x_title, type="log" if log else "linear", **ticks)
     figure.update_yaxes(**({"type": "log"} if log else {"rangemode": "tozero"}))
     figure.update_yaxes(title_text=y_title, col=1)
     return _finished(figure, rows, title, f"{y_title} against {x_title}, one line per {line}", line)
