@@ -69,6 +69,10 @@ class Gpu:
         with understood("a copy from the GPU"):
             return array.copy_to_host()
 
+    def free_bytes(self) -> int | None:
+        """Memory of the GPU that nobody uses; None in the simulator, which has none of its own."""
+        return None if SIMULATED else cuda.current_context().get_memory_info().free
+
     def record(self, work: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
         """What `work()` returns, and a function that starts all launches of it anew, on the same arrays, in one call.
 
