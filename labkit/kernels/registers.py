@@ -1,13 +1,14 @@
-"""How many registers and how much static shared memory each teaching kernel takes: compiled earlier, kept as a table.
+"""What the machine code of each teaching kernel takes: registers, static shared memory, instructions per multiply-add.
 
 `registers.json` is written by `python -m labkit.kernels.offline.table`, which needs the extra `static`; reading it
-needs nothing. A test compares it with the compilers' answers of the day. Registers are those of one thread.
+needs nothing. A test compares it with the compilers' answers of the day.
 """
 
 import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from labkit.errors import LabError, suggest
 
@@ -20,8 +21,8 @@ def kernel_name(kernel: Callable) -> str:
 
 
 @cache
-def table() -> dict[str, dict[str, dict[str, int]]]:
-    """Kernel -> architecture such as 'sm_90' -> {'registers': ..., 'shared_bytes': ...}."""
+def table() -> dict[str, dict[str, dict[str, Any]]]:
+    """Kernel -> architecture such as 'sm_90' -> {'registers': ..., 'shared_bytes': ..., 'per_ffma': ...}."""
     return json.loads(FILE.read_text(encoding="utf-8"))["kernels"]
 
 
@@ -39,7 +40,12 @@ def shared_bytes_of(kernel: str | Callable, cc: tuple[int, int]) -> int:
     return _entry(kernel, cc)["shared_bytes"]
 
 
-def _entry(kernel: str | Callable, cc: tuple[int, int]) -> dict[str, int]:
+def per_ffma_of(kernel: str | Callable, cc: tuple[int, int]) -> float | None:
+    """Instructions per float32 multiply-add in the hottest loop, as `registers_of`; None where no loop has one."""
+    return _entry(kernel, cc)["per_ffma"]
+
+
+def _entry(kernel: str | Callable, cc: tuple[int, int]) -> dict[str, Any]:
     name = kernel if isinstance(kernel, str) else kernel_name(kernel)
     if name not in table():
         raise LabError(f"no registers are recorded for a kernel {name!r}", suggest(name, table()))

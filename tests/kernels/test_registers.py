@@ -7,7 +7,9 @@ from labkit.kernels import registers
 from labkit.kernels.conv.forward import forward_hybrid
 from labkit.kernels.offline import table
 
-SMALL = {"k": {"sm_75": {"registers": 40, "shared_bytes": 0}, "sm_90": {"registers": 48, "shared_bytes": 128}}}
+OLD = {"registers": 40, "shared_bytes": 0, "per_ffma": None}
+NEW = {"registers": 48, "shared_bytes": 128, "per_ffma": 30.0}
+SMALL = {"k": {"sm_75": OLD, "sm_90": NEW}}
 
 
 def test_a_kernel_is_known_by_name_and_by_itself():
@@ -21,6 +23,7 @@ def test_the_newest_architecture_that_the_gpu_can_run(monkeypatch, cc, expected)
     monkeypatch.setattr(registers, "table", lambda: SMALL)
     assert registers.registers_of("k", cc) == expected
     assert registers.shared_bytes_of("k", cc) == (128 if expected == 48 else 0)
+    assert registers.per_ffma_of("k", cc) == (30 if expected == 48 else None)
 
 
 def test_an_unknown_kernel():
@@ -28,14 +31,15 @@ def test_an_unknown_kernel():
         registers.registers_of("conv.forward.forward_hybird", (9, 0))
 
 
-def test_stale_is_what_differs_by_more_than_the_step_of_allocation():
+def test_stale_is_what_differs_by_more_than_the_tolerances():
     def changed(**values):
-        return {"k": {"sm_75": SMALL["k"]["sm_75"], "sm_90": SMALL["k"]["sm_90"] | values}}
+        return {"k": {"sm_75": OLD, "sm_90": NEW | values}}
 
     assert table.stale(SMALL, SMALL) == []
-    assert table.stale(SMALL, changed(registers=48 + table.TOLERANCE)) == []
-    assert len(table.stale(SMALL, changed(registers=49 + table.TOLERANCE))) == 1
-    assert len(table.stale(SMALL, changed(shared_bytes=256))) == 1
+    assert table.stale(SMALL, changed(registers=48 + table.REGISTERS_APART, per_ffma=33.0)) == []
+    far = [{"registers": 49 + table.REGISTERS_APART}, {"shared_bytes": 256}, {"per_ffma": 40.0}, {"per_ffma": None}]
+    for values in far:
+        assert table.stale(SMALL, changed(**values)) == [f"k for sm_90: recorded {NEW}, compiled {NEW | values}"]
     assert table.stale({}, SMALL) == ["k: not in registers.json"]
     assert table.stale(SMALL, {}) == ["k: in registers.json, but there is no such kernel"]
-    assert table.stale({"k": {"sm_75": SMALL["k"]["sm_75"]}}, SMALL) != []
+    assert table.stale({"k": {"sm_75": OLD}}, SMALL) == [f"k for sm_90: recorded None, compiled {NEW}"]

@@ -1,14 +1,15 @@
-"""Writes labkit/kernels/registers.json: registers and static shared memory of every teaching kernel.
+"""Writes labkit/kernels/registers.json: what the machine code of every teaching kernel takes.
 
 python -m labkit.kernels.offline.table [--check]
 
 --check writes nothing and exits with status 1 if the table is stale: a kernel that it lacks or has too many, or one
-whose registers differ by more than TOLERANCE (compilers of another release may differ by a few).
+whose code differs by more than the tolerances (compilers of another release may differ by a little).
 """
 
 import argparse
 import json
 import sys
+from typing import Any
 
 from labkit.errors import LabError
 from labkit.kernels.offline import catalogue, tools
@@ -17,40 +18,54 @@ from labkit.kernels.offline.many import Capability, compile_all
 from labkit.kernels.registers import FILE
 from labkit.machine.origin import MODELLED
 
-TOLERANCE = 8  # registers: the step in which they are handed out
+REGISTERS_APART = 8  # the step in which they are handed out
+PER_FFMA_APART = 0.15  # of the larger of two numbers of instructions per multiply-add
 Found = dict[str, dict[Capability, Compiled | LabError]]
+Rows = dict[str, dict[str, dict[str, Any]]]
 
 
-def entries(found: Found) -> dict[str, dict[str, dict[str, int]]]:
+def entries(found: Found) -> Rows:
     """The table for what `compile_all` found; raises the first error in it."""
-    rows: dict[str, dict[str, dict[str, int]]] = {}
+    rows: Rows = {}
     for name, by_cc in sorted(found.items()):
         for compiled in by_cc.values():
             if isinstance(compiled, LabError):
                 raise compiled
-            entry = {"registers": compiled.registers, "shared_bytes": compiled.shared_bytes}
-            rows.setdefault(name, {})[compiled.architecture] = entry
+            hot = compiled.hot_loop
+            rows.setdefault(name, {})[compiled.architecture] = {
+                "registers": compiled.registers,
+                "shared_bytes": compiled.shared_bytes,
+                "per_ffma": round(hot.per_ffma, 2) if hot else None,
+            }
     return rows
 
 
-def stale(recorded: dict, fresh: dict) -> list[str]:
-    """What differs between two tables by more than the tolerance, one line each."""
+def stale(recorded: Rows, fresh: Rows) -> list[str]:
+    """What differs between two tables by more than the tolerances, one line each."""
     lines = [f"{name}: not in registers.json" for name in fresh.keys() - recorded.keys()]
     lines += [f"{name}: in registers.json, but there is no such kernel" for name in recorded.keys() - fresh.keys()]
     for name in fresh.keys() & recorded.keys():
         for architecture, new in fresh[name].items():
-            old = recorded[name].get(architecture, {"registers": 0, "shared_bytes": 0})
-            apart = abs(old["registers"] - new["registers"]) > TOLERANCE
-            if apart or old["shared_bytes"] != new["shared_bytes"]:
+            old = recorded[name].get(architecture)
+            if old is None or _apart(old, new):
                 lines.append(f"{name} for {architecture}: recorded {old}, compiled {new}")
     return sorted(lines)
+
+
+def _apart(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Whether two entries differ by more than compilers of two releases may."""
+    if abs(old["registers"] - new["registers"]) > REGISTERS_APART or old["shared_bytes"] != new["shared_bytes"]:
+        return True
+    if old["per_ffma"] is None or new["per_ffma"] is None:
+        return old["per_ffma"] != new["per_ffma"]
+    return abs(old["per_ffma"] - new["per_ffma"]) > PER_FFMA_APART * max(old["per_ffma"], new["per_ffma"])
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; status 1 if the table is stale")
     options = parser.parse_args(arguments)
-    fresh = entries(compile_all(catalogue.teaching_jobs(), loops=False))
+    fresh = entries(compile_all(catalogue.teaching_jobs()))
     if options.check:
         recorded = json.loads(FILE.read_text(encoding="utf-8"))["kernels"] if FILE.exists() else {}
         lines = stale(recorded, fresh)
