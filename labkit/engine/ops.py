@@ -91,14 +91,14 @@ def backend(name: str):
     return import_module(BACKENDS[name])
 
 
-def start(name: str, network: Network, mapping: Mapping = None) -> Backend:
-    """Backend `name` ready to prepare the layers of `network`.
+def start(name: str | Backend, network: Network, mapping: Mapping = None) -> Backend:
+    """Backend `name` ready to prepare the layers of `network`; one that was started already is returned as it is.
 
     mapping: how the work of a layer is divided among the blocks of a GPU, for the backends that have blocks: one of
     'data', 'model', 'hybrid', 'tuned' for all layers, or a dict from layer to one of them. Raises LabError for an
     unknown backend, and for a mapping where there are no blocks.
     """
-    return backend(name).start(network, mapping)
+    return backend(name).start(network, mapping) if isinstance(name, str) else name
 
 
 @dataclass(frozen=True)
