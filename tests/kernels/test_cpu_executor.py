@@ -12,7 +12,7 @@ from labkit.errors import LabError
 from labkit.kernels.conv.forward import FORWARD
 from labkit.kernels.executors import generated
 from labkit.kernels.executors.cpu import Cpu
-from labkit.kernels.executors.rewrite import rewrite
+from labkit.kernels.executors.program import program
 from labkit.kernels.launch import Launch
 from labkit.kernels.source import cuda, device_function, float32, int32
 from labkit.network import Conv
@@ -239,7 +239,7 @@ def with_size_of_argument(y):
 )
 def test_what_cannot_be_rewritten_is_named(kernel, construct):
     with pytest.raises(LabError, match=f"kernel {kernel.__name__} .*{construct}"):
-        rewrite(kernel)
+        program(kernel)
 
 
 def test_a_kernel_without_source(cpu):

@@ -15,19 +15,19 @@ from labkit.errors import LabError
 from labkit.kernels.executors import Ran
 from labkit.kernels.executors.generated import module
 from labkit.kernels.executors.names import plain
-from labkit.kernels.executors.rewrite import rewrite
+from labkit.kernels.executors.program import program
 from labkit.kernels.launch import Launch
 
 
 @cache
-def compiled(kernel: Callable, checked: bool = False) -> Callable:
-    """`kernel`, a plain function, as a compiled loop over blocks; see `rewrite.rewrite` for its arguments.
+def compiled(kernel: Callable, checked: bool = False, whole_blocks: bool = False) -> Callable:
+    """`kernel`, a plain function, as a compiled loop over blocks; see `program.program` for its arguments.
 
     checked: an index outside of an array raises IndexError instead of reading or writing what lies there.
     """
-    imports = "at, atomic_add, atomic_max, atomic_min, "
+    imports = "at, atomic_add, atomic_max, atomic_min, never, slots, "
     imports += "checked_and_compiled as compiled, checked as inlined" if checked else "compiled, inlined"
-    text = rewrite(kernel)
+    text = program(kernel, whole_blocks)
     return module(kernel.__name__, text, imports).run
 
 
@@ -37,24 +37,25 @@ class Cpu:
     As many threads share the blocks as `labkit.engine.threads.limit` allows. A launch has run when it returns.
 
     checked: look at every index of an array and raise LabError for one that is outside; slower, for kernels that are
-    still being written. Without it such a kernel may end the process, as on a GPU.
+    still being written. Without it such a kernel may end the process, as on a GPU. whole_blocks: run all threads of a
+    block, from barrier to barrier, even where one is proved to be enough (`program.why_all_threads`).
     """
 
     name = "cpu"
 
-    def __init__(self, checked: bool = False) -> None:
-        self.checked = checked
+    def __init__(self, checked: bool = False, whole_blocks: bool = False) -> None:
+        self.checked, self.whole_blocks = checked, whole_blocks
         self._profile: list[Ran] | None = None
 
     def launch(self, kernel: Any, launch: Launch, *arguments: Any) -> None:
         """See `Executor`. Raises LabError for a kernel that cannot run on a CPU, or not with these arguments."""
         kernel = plain(kernel)
-        run = compiled(kernel, self.checked)
+        run = compiled(kernel, self.checked, self.whole_blocks)
         wanted = kernel.__code__.co_argcount
         if len(arguments) != wanted:
             what = f"kernel {kernel.__name__} takes {wanted} arguments, not {len(arguments)}"
             raise LabError(what, "give " + ", ".join(kernel.__code__.co_varnames[:wanted]))
-        rest = (*arguments, *launch.grid, launch.shared_bytes)
+        rest = (*arguments, *launch.grid, launch.shared_bytes, launch.block)
         with _understood(kernel.__name__):
             if self._profile is None:
                 spread(run, launch.blocks, *rest)

@@ -1,42 +1,44 @@
-"""A kernel's source as a plain function that does the work of one block with a single thread.
-
-The thread is number 0 of a block of one: every loop that strides by `blockDim.x` then runs over all of its range, and a
-barrier has nobody to wait for. That is correct for kernels which keep no value of a thread across a barrier.
-"""
+"""One function of a kernel, its names resolved and everything of `cuda` replaced by what a CPU has."""
 
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from labkit.errors import LabError
-from labkit.kernels.executors.names import MISSING, Scope, dtype_name, literal, plain, read, refuse
+from labkit.kernels import intrinsics
+from labkit.kernels.executors.names import MISSING, Scope, dtype_name, literal, refuse
+from labkit.kernels.executors.uniform import BARRIER, DEVICE, THREAD, THREADS
 
 _AXES = ("x", "y", "z")
 BLOCK = [f"_block_{axis}" for axis in _AXES]
 GRID = [f"_grid_{axis}" for axis in _AXES]
-_VALUES = {
-    **{f"threadIdx.{axis}": "0" for axis in _AXES},
-    **{f"blockDim.{axis}": "1" for axis in _AXES},
+_FENCES = ("threadfence", "threadfence_block")
+_ATOMICS = ("add", "max", "min")
+
+
+INDICES = {
+    **{f"threadIdx.{axis}": THREAD if axis == "x" else "0" for axis in _AXES},
+    **{f"blockDim.{axis}": THREADS if axis == "x" else "1" for axis in _AXES},
     **{f"blockIdx.{axis}": name for axis, name in zip(_AXES, BLOCK, strict=True)},
     **{f"gridDim.{axis}": name for axis, name in zip(_AXES, GRID, strict=True)},
+    "grid(1)": f"{BLOCK[0]} * {THREADS} + {THREAD}",
+    "gridsize(1)": f"{GRID[0]} * {THREADS}",
     "warpsize": "32",
 }
-_CALLS = {"grid(1)": BLOCK[0], "gridsize(1)": GRID[0]}
-_BARRIERS = ("syncthreads", "threadfence", "threadfence_block")
-_ATOMICS = ("add", "max", "min")
 
 
 @dataclass(frozen=True)
 class Memory:
-    """One array that every block has for itself; `shape` is source text, "" for the one that the launch sizes."""
+    """An array that every block or, if not `shared`, every thread has for itself. The kernel calls it `variable`.
+
+    shape: () for the one that the launch sizes.
+    """
 
     name: str
-    shape: str
+    shape: tuple[int, ...]
     dtype: str
     shared: bool
+    variable: str
 
     @property
     def dynamic(self) -> bool:
@@ -45,10 +47,14 @@ class Memory:
 
 
 class Rewriter(ast.NodeTransformer):
-    """Rewrites one function; collects the device functions that it calls and the arrays that its blocks have."""
+    """Rewrites one function; collects the device functions that it calls and the arrays that its blocks have.
 
-    def __init__(self, scope: Scope, kernel: str, device: bool, functions: dict[Any, str]):
-        self.scope, self.kernel, self.device, self.functions = scope, kernel, device, functions
+    functions: the plain device functions that were met so far -> their names in the text. device: whether this is one
+    itself; it then has to be given the numbers of thread and block as arguments.
+    """
+
+    def __init__(self, scope: Scope, functions: dict[Callable, str], device: bool):
+        self.scope, self.kernel, self.functions, self.device = scope, scope.kernel, functions, device
         self.memory: list[Memory] = []
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
@@ -75,7 +81,12 @@ class Rewriter(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
-        return ast.Pass() if self._call_path(node.value) in _BARRIERS else self.generic_visit(node)
+        path = self._call_path(node.value)
+        if path == "syncthreads" and not self.device:
+            return ast.Expr(ast.Name(BARRIER, ast.Load()))
+        if path in _FENCES or self._device_function(node.value) is intrinsics.PLAIN["cp_async_commit"]:
+            return ast.Pass()  # one thread after the other: memory is in order, and copies have ended
+        return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         path = self._call_path(node)
@@ -86,34 +97,43 @@ class Rewriter(ast.NodeTransformer):
             index = index if isinstance(index, ast.Tuple) else ast.Tuple([index], ast.Load())
             return ast.Call(ast.Name(f"atomic_{path[7:]}", ast.Load()), [array, index, value], [])
         spelled = f"{path}({', '.join(map(ast.unparse, node.args))})"
-        if spelled in _CALLS:
-            return ast.Name(_CALLS[spelled], ast.Load())
-        raise refuse(self.kernel, f"cuda.{spelled}")
+        return self._index(spelled)
 
     def _call_path(self, node: ast.AST) -> str | None:
         return self.scope.cuda_path(node.func) if isinstance(node, ast.Call) else None
+
+    def _index(self, path: str) -> ast.AST:
+        if path not in INDICES:
+            raise refuse(self.kernel, f"cuda.{path}" if path else "cuda itself")
+        if self.device:
+            raise refuse(self.kernel, f"cuda.{path} in a device function", "pass it as an argument")
+        return _expression(INDICES[path])
+
+    def _device_function(self, node: ast.AST) -> Callable | None:
+        """The plain function that is meant by a device function's name, or by a call of it."""
+        value = self.scope.value(node.func if isinstance(node, ast.Call) else node)
+        if value is MISSING:
+            return None
+        twin = next((name for name in intrinsics.PLAIN if getattr(intrinsics, name) is value), None)
+        return intrinsics.PLAIN[twin] if twin else getattr(value, "py_func", None)
 
     def _free(self, node: ast.Name | ast.Attribute) -> ast.AST:
         """A name that is not the function's own, as a constant or as something that the compiled text knows."""
         path = self.scope.cuda_path(node)
         if path is not None:
-            if path not in _VALUES or (self.device and path.split(".")[0] in ("blockIdx", "gridDim")):
-                raise refuse(self.kernel, f"cuda.{path}" if path else "cuda itself")
-            return _expression(_VALUES[path])
+            return self._index(path)
         value = self.scope.value(node)
         if value is MISSING:
             return self.generic_visit(node)
-        if getattr(value, "py_func", None) is not None:
-            return ast.Name(self.functions.setdefault(plain(value), self._fresh(plain(value))), ast.Load())
+        function = self._device_function(node)
+        if function is not None:
+            fresh = f"{DEVICE}{len(self.functions)}_{function.__name__}"
+            return ast.Name(self.functions.setdefault(function, fresh), ast.Load())
         text = literal(value)
         if text is None:
             advice = "mark it with @device_function" if callable(value) else "give it to the kernel as an argument"
             raise refuse(self.kernel, f"{ast.unparse(node)} ({type(value).__name__})", advice)
         return _expression(text)
-
-    def _fresh(self, function: Callable) -> str:
-        """A name that no other device function of this kernel has."""
-        return f"_device_{len(self.functions)}_{function.__name__}"
 
     def _array(self, path: str, call: ast.Call, name: str) -> ast.AST:
         """Where the array that `call` asks for is to be found."""
@@ -129,14 +149,14 @@ class Rewriter(ast.NodeTransformer):
                     self.kernel, f"{ast.unparse(call)} in a device function", "make it in the kernel, pass it on"
                 )
             return _expression(f"np.empty({shape}, np.{dtype})")
-        dynamic = shared and shape == "0"
+        dynamic = shared and shape == (0,)
         if dynamic and any(memory.dynamic for memory in self.memory):
             what = f"kernel {self.kernel} asks for dynamic shared memory twice"
             raise LabError(what, "ask once, and slice it: first, second = all[:n], all[n:]")
-        self.memory.append(Memory(f"_memory_{len(self.memory)}", "" if dynamic else shape, dtype, shared))
+        self.memory.append(Memory(f"_memory_{len(self.memory)}", () if dynamic else shape, dtype, shared, name))
         return ast.Name(self.memory[-1].name, ast.Load())
 
-    def _shape(self, node: ast.AST, spelled: str) -> str:
+    def _shape(self, node: ast.AST, spelled: str) -> tuple[int, ...]:
         """The shape of an array: whole numbers that are known before the kernel runs."""
         try:
             shape = ast.literal_eval(node)
@@ -146,7 +166,7 @@ class Rewriter(ast.NodeTransformer):
                 f"the size in {spelled}",
                 "name a constant of the module, as for a GPU",
             ) from error
-        return repr(shape)
+        return shape if isinstance(shape, tuple) else (shape,)
 
 
 def _expression(text: str) -> ast.AST:
@@ -155,46 +175,3 @@ def _expression(text: str) -> ast.AST:
 
 def _call(name: str, argument: ast.AST) -> ast.Call:
     return ast.Call(ast.Name(name, ast.Load()), [argument], [])
-
-
-def rewrite(kernel: Any) -> str:
-    """The text of a module whose function `run` does blocks first..end of `kernel`, one thread each.
-
-    run(first, end, part, <the kernel's arguments>, grid x, y, z, bytes of dynamic shared memory). Raises LabError for
-    whatever the kernel uses that cannot be rewritten.
-    """
-    functions: dict[Any, str] = {}
-    body, scope, memory = _rewritten(plain(kernel), "_kernel", False, functions)
-    texts: dict[Any, str] = {}
-    while len(texts) < len(functions):  # rewriting one device function may bring in more of them
-        for called, name in list(functions.items()):
-            if called not in texts:
-                texts[called] = _rewritten(called, name, True, functions)[0]
-    pieces = [*reversed(texts.values()), body, _run(scope.parameters, memory)]
-    return "\n\n".join(pieces) + "\n"
-
-
-def _rewritten(function: Callable, name: str, device: bool, functions: dict) -> tuple[str, Scope, list[Memory]]:
-    tree = read(function)
-    scope = Scope(function, tree)
-    rewriter = Rewriter(scope, function.__name__, device, functions)
-    tree.body = [rewriter.visit(statement) for statement in tree.body]
-    tree.name = name
-    if not device:
-        tree.args.args += [ast.arg(extra) for extra in (*BLOCK, *GRID, *(memory.name for memory in rewriter.memory))]
-    return "@inlined\n" + ast.unparse(ast.fix_missing_locations(tree)), scope, rewriter.memory
-
-
-def _run(parameters: list[str], memory: list[Memory]) -> str:
-    """The loop over blocks. Shared memory is made once and overwritten with NaN for each block, so that a kernel that
-    reads what it has not written shows it."""
-    lines = ["@compiled", f"def run(_first, _end, _part, {', '.join([*parameters, *GRID, '_bytes'])}):"]
-    for m in memory:
-        shape = f"_bytes // {np.dtype(m.dtype).itemsize}" if m.dynamic else m.shape
-        lines.append(f"    {m.name} = np.empty({shape}, np.{m.dtype})")
-    lines.append("    for _b in range(_first, _end):")
-    lines += [f"        {m.name}[...] = np.nan" for m in memory if m.shared and m.dtype.startswith("float")]
-    x, y, _ = GRID
-    index = [f"_b % {x}", f"_b // {x} % {y}", f"_b // ({x} * {y})"]
-    lines.append(f"        _kernel({', '.join([*parameters, *index, *GRID, *(m.name for m in memory)])})")
-    return "\n".join(lines)

@@ -1,9 +1,12 @@
 """What the rewritten text of a kernel calls: how it is compiled, array indices, and atomic updates."""
 
+import numpy as np
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.core.errors import TypingError
+from numba.extending import intrinsic, overload
 from numba.np.arrayobj import basic_indexing, normalize_indices
+from numba.np.numpy_support import as_dtype
 
 from labkit.engine.jit import jit
 
@@ -29,6 +32,33 @@ def at(typing, index):
         return context.cast(builder, arguments[0], index, types.intp if index.signed else types.uintp)
 
     return types.uintp(index), generate
+
+
+@intrinsic
+def never(typing):
+    """False, but only LLVM knows: Numba finds the types of what stands under it, and no code is made of it."""
+
+    def generate(context, builder, signature, arguments):
+        return context.get_constant(types.boolean, False)
+
+    return types.boolean(), generate
+
+
+def slots(count, example):
+    """An array of `count` values of the type of `example`, with arbitrary content. For compiled code."""
+
+
+@overload(slots, inline="always")
+def _slots(count, example):
+    kind = types.unliteral(example)
+    if not isinstance(kind, types.Number | types.Boolean):
+        raise TypingError(f"a value of type {kind} is kept across a barrier; numbers can be")
+    dtype = as_dtype(kind)
+
+    def make(count, example):
+        return np.empty(count, dtype)
+
+    return make
 
 
 def _atomic(operations: dict[str, str]):

@@ -1,0 +1,159 @@
+"""Which variables of a rewritten kernel are the same for all threads of a block, and which a thread has for itself."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+THREAD, THREADS, BARRIER = "_thread", "_threads", "_barrier"
+DEVICE = "_device_"  # what the names of rewritten device functions begin with
+_LOOPS = (ast.For, ast.While)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """`names` get `value`; whether that happens is up to `controls`, conditions and ranges."""
+
+    names: frozenset[str]
+    value: ast.expr
+    controls: tuple[ast.expr, ...]
+
+
+class Renamed(ast.NodeTransformer):
+    """Gives variables other names: `names` maps old to new."""
+
+    def __init__(self, names: dict[str, str]):
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        node.id = self.names.get(node.id, node.id)
+        return node
+
+
+def is_barrier(node: ast.AST) -> bool:
+    """Whether a statement of a rewritten kernel is a barrier."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Name) and node.value.id == BARRIER
+
+
+def has_barrier(node: ast.AST) -> bool:
+    """Whether there is a barrier in a statement."""
+    return any(is_barrier(part) for part in ast.walk(node))
+
+
+def nested(statements: list[ast.stmt]) -> list[ast.stmt]:
+    """All statements, those inside of compound statements included."""
+    return [node for statement in statements for node in ast.walk(statement) if isinstance(node, ast.stmt)]
+
+
+def pairs(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """(target, value) of each assignment that a simple statement makes; a, b = x, y is two."""
+    if isinstance(statement, ast.AugAssign):
+        yield statement.target, statement.value
+    for target in statement.targets if isinstance(statement, ast.Assign) else []:
+        if isinstance(target, ast.Tuple):
+            matched = isinstance(statement.value, ast.Tuple) and len(statement.value.elts) == len(target.elts)
+            values = statement.value.elts if matched else [statement.value] * len(target.elts)
+            yield from zip(target.elts, values, strict=True)
+        else:
+            yield target, statement.value
+
+
+def with_plain_names(body: list[ast.stmt]) -> list[ast.stmt]:
+    """`body` in which variables that only stand for the number of the thread, or of threads, are called so."""
+    counts, names = stored(*body), {}
+    for target, value in (pair for statement in nested(body) for pair in pairs(statement)):
+        if isinstance(target, ast.Name) and ast.unparse(value) in (THREAD, THREADS) and counts.count(target.id) == 1:
+            names[target.id] = ast.unparse(value)
+    return [_Plain(names).visit(statement) for statement in body]
+
+
+class _Plain(Renamed):
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        self.generic_visit(node)
+        kept = [(t, v) for t, v in pairs(node) if not isinstance(t, ast.Name) or t.id not in self.names.values()]
+        if len(kept) == len(list(pairs(node))):
+            return node
+        if not kept:
+            return ast.Pass()
+        targets, values = (list(part) for part in zip(*kept, strict=True))
+        return ast.Assign([ast.Tuple(targets, ast.Store())], ast.Tuple(values, ast.Load()))
+
+
+def stored(*nodes: ast.AST) -> list[str]:
+    """The names that statements assign to, each as often as it is written there."""
+    return [n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+
+
+def loaded(*nodes: ast.AST) -> set[str]:
+    """The names that statements or expressions read."""
+    return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+def head(statement: ast.stmt) -> ast.expr | None:
+    """What decides whether, or how often, the body of a compound statement runs."""
+    return statement.iter if isinstance(statement, ast.For) else getattr(statement, "test", None)
+
+
+def leaving(loop: ast.stmt) -> list[ast.expr]:
+    """The conditions under which `break` or `continue` leaves the body of `loop`."""
+
+    def within(statements: list[ast.stmt], above: list[ast.expr]) -> Iterator[ast.expr]:
+        for statement in statements:
+            if isinstance(statement, ast.Break | ast.Continue):
+                yield from above
+            if isinstance(statement, ast.If):
+                yield from within([*statement.body, *statement.orelse], [*above, statement.test])
+
+    return list(within(loop.body, []))
+
+
+def assignments(statements: list[ast.stmt], controls: tuple[ast.expr, ...] = ()) -> Iterator[Assignment]:
+    """Every assignment to a variable in `statements`."""
+    for statement in statements:
+        for target, value in pairs(statement):
+            if names := frozenset(stored(target)):
+                yield Assignment(names, value, controls)
+        if isinstance(statement, _LOOPS):
+            inside = (*controls, head(statement), *leaving(statement))
+            if isinstance(statement, ast.For):
+                yield Assignment(frozenset(stored(statement.target)), statement.iter, inside)
+            yield from assignments([*statement.body, *statement.orelse], inside)
+        elif isinstance(statement, ast.If):
+            yield from assignments([*statement.body, *statement.orelse], (*controls, statement.test))
+
+
+def varies(node: ast.expr, varying: set[str], loads: bool) -> bool:
+    """Whether an expression may have another value in another thread.
+
+    loads: count what is read from arrays, and what functions make of it, as different. It is the same for all threads
+    that read the same element at the same time, but not at different times.
+    """
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and (part.id in varying or part.id == THREAD):
+            return True
+        called = part.func.id if isinstance(part, ast.Call) and isinstance(part.func, ast.Name) else ""
+        if called.startswith("atomic_") or (loads and called.startswith(DEVICE)):
+            return True
+        if loads and isinstance(part, ast.Subscript) and not _is_view(part):
+            return True
+    return False
+
+
+def _is_view(node: ast.Subscript) -> bool:
+    """x.shape[i] and x[first:] read nothing from memory."""
+    axes = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    return isinstance(node.value, ast.Attribute) or any(isinstance(axis, ast.Slice) for axis in axes)
+
+
+def varying_names(statements: list[ast.stmt], private: set[str], loads: bool) -> set[str]:
+    """The variables that may differ between the threads; `private` ones do in any case. See `varies` for `loads`."""
+    found, everything = set(private), list(assignments(statements))
+    while True:
+        more = {
+            name
+            for a in everything
+            for name in a.names - found
+            if any(varies(node, found, loads) for node in (a.value, *a.controls))
+        }
+        if not more:
+            return found
+        found |= more
