@@ -9,27 +9,29 @@ from math import prod
 from typing import Any
 
 from labkit.errors import LabError
-from labkit.kernels.launch import Launch
-from labkit.kernels.registers import kernel_name, registers_of, shared_bytes_of
+from labkit.kernels.launch import WARP, Launch
+from labkit.kernels.registers import kernel_name, per_ffma_of, registers_of, shared_bytes_of
 from labkit.kernels.timing_model import BlockWork, Code, Timing, seconds_of
 from labkit.machine.gpus import GpuData
 
 FLOAT_BYTES = 4
-# Instructions per multiply-add in the innermost loop of the convolution's FP, compiled for sm_90. On a GPU that today's
-# compilers do not know (Kepler, Pascal) the same number is assumed.
-INSTRUCTIONS_PER_TAP = {"data": 35.0, "model": 32.0, "hybrid": 32.0}
+PER_TAP = 35.0  # instructions, of a kernel whose machine code has no multiply-add to count them by
 
 
 def modelled(kernel: Callable, launch: Launch, arguments: tuple[Any, ...], gpu: GpuData) -> Timing:
-    """The modelled time of one launch of a teaching kernel; LabError for a kernel that has none."""
+    """The modelled time of one launch of a teaching kernel; LabError for a kernel that has none.
+
+    A GPU that today's compilers do not know (Kepler, Pascal) is taken to need the same instructions as the oldest that
+    they know.
+    """
     return seconds_of(launch, work_of(kernel, arguments), code_of(kernel, gpu), gpu)
 
 
 def code_of(kernel: Callable, gpu: GpuData) -> Code:
     """What is known of the machine code of `kernel` for `gpu`."""
-    mapping = kernel.__name__.rpartition("_")[2]
-    per_tap = INSTRUCTIONS_PER_TAP.get(mapping, INSTRUCTIONS_PER_TAP["data"])
-    return Code(registers_of(kernel, gpu.capability), per_tap, shared_bytes_of(kernel, gpu.capability))
+    capability = gpu.capability
+    per_tap = per_ffma_of(kernel, capability) or PER_TAP
+    return Code(registers_of(kernel, capability), per_tap, shared_bytes_of(kernel, capability))
 
 
 def work_of(kernel: Callable, arguments: tuple[Any, ...]) -> BlockWork:
@@ -57,4 +59,37 @@ def _conv_forward(mapping: str, x, weight, bias, y, *_) -> BlockWork:
     return BlockWork(items, taps, copies, bytes_once=_bytes(x, weight, bias, y), bytes_per_wave=per_wave)
 
 
-COSTS: dict[str, Callable[..., BlockWork]] = {"conv.forward.forward": _conv_forward}
+def _conv_backward_data(mapping: str, dy, weight, dx, stride_h, stride_w, *_) -> BlockWork:
+    """An item is a value of the input's gradient; with a stride only some taps of the window meet it."""
+    N, C, H, W = dx.shape
+    copies = prod(weight.shape) // weight.shape[1] // max(1, C // weight.shape[1])
+    items = {"data": C * H * W, "model": N * H * W, "hybrid": H * W}[mapping]
+    per_wave = {"data": _bytes(weight), "model": _bytes(dy), "hybrid": 0}[mapping]
+    return BlockWork(
+        items,
+        copies / (stride_h * stride_w),
+        0 if mapping == "data" else copies,
+        bytes_once=_bytes(dy, weight, dx),
+        bytes_per_wave=per_wave,
+    )
+
+
+def _conv_backward_weights(mapping: str, x, dy, dweight, dbias, *_) -> BlockWork:
+    """An item is a weight (the bias is one), a tap an output pixel; lanes read a row of the window each."""
+    N, K, P, Q = dy.shape
+    filter_size = prod(dweight.shape[1:]) + 1
+    return BlockWork(
+        items=K * filter_size if mapping == "data" else filter_size,
+        taps=P * Q * (N if mapping == "model" else 1),
+        atomics=0 if mapping == "model" else 1,
+        passes=1 + WARP / dweight.shape[3],
+        bytes_once=_bytes(x, dy, dweight, dbias),
+        bytes_per_wave=_bytes(x) if mapping == "model" else 0,
+    )
+
+
+COSTS: dict[str, Callable[..., BlockWork]] = {
+    "conv.forward.forward": _conv_forward,
+    "conv.backward_data.backward_data": _conv_backward_data,
+    "conv.backward_weights.backward_weights": _conv_backward_weights,
+}
