@@ -41,7 +41,7 @@ def categorical_crossentropy(output: np.ndarray, labels: np.ndarray) -> tuple[fl
     Raises LabError for outputs outside 0 to 1. After a Softmax, `softmax_cross_entropy` is more accurate.
     """
     _check_probabilities("categorical_crossentropy", output)
-    _check_labels(output, labels)
+    check_labels(output.shape, labels)
     rows = np.arange(len(output))
     right = np.maximum(output[rows, labels], np.finfo(output.dtype).tiny)
     gradient = np.zeros_like(output)
@@ -57,7 +57,7 @@ def softmax_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float
     neither, and no exponential can then overflow. Logits that are not finite give a loss that is not, without a
     warning: whoever trains looks at the loss.
     """
-    _check_labels(logits, labels)
+    check_labels(logits.shape, labels)
     rows = np.arange(len(logits))
     with np.errstate(invalid="ignore"):
         shifted = logits - logits.max(axis=1, keepdims=True)
@@ -71,7 +71,7 @@ def softmax_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float
 
 def one_hot(output: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """[n, K] of the output's shape and type: 1 in the column of each sample's label, 0 elsewhere."""
-    _check_labels(output, labels)
+    check_labels(output.shape, labels)
     target = np.zeros_like(output)
     target[np.arange(len(output)), labels] = 1
     return target
@@ -101,12 +101,11 @@ def fuses(name: str) -> bool:
     return get(name) is categorical_crossentropy
 
 
-def _check_labels(output: np.ndarray, labels: np.ndarray) -> None:
-    n, K = output.shape if output.ndim == 2 else (len(output), 0)
+def check_labels(shape: tuple[int, ...], labels: np.ndarray) -> None:
+    """Refuse labels that are not class numbers for outputs of `shape` [n, K]; LabError says what would be."""
+    n, K = shape if len(shape) == 2 else (shape[0], 0)
     if not K:
-        raise LabError(
-            f"a loss was given outputs of shape {output.shape}", "let the network end in a vector of K values"
-        )
+        raise LabError(f"a loss was given outputs of shape {shape}", "let the network end in a vector of K values")
     if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer):
         raise LabError(f"labels of type {labels.dtype} and shape {labels.shape}", f"give class numbers of shape ({n},)")
     wrong = labels[(labels < 0) | (labels >= K)]

@@ -93,6 +93,7 @@ class Model:
         nodes = len(self.network) - fused
         with limit(self.threads):
             stopwatch = self.arrays.stopwatch()
+            losses.check_labels((len(x), *self.network.output_shape), labels)
             x, labels = self._put(x), self.arrays.stage("labels", labels)
             # Dropout draws new numbers at every step, and a loss on the host needs the output at once.
             key = (x.shape[0], loss) if fused and not self._draws else None
