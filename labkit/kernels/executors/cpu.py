@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from math import prod
 from time import perf_counter
@@ -10,25 +11,35 @@ from typing import Any
 import numpy as np
 from numba.core.errors import NumbaError
 
-from labkit.engine.threads import spread
+from labkit.engine.threads import current, spread
 from labkit.errors import LabError
 from labkit.kernels.executors import Ran
 from labkit.kernels.executors.generated import module
-from labkit.kernels.executors.names import plain
+from labkit.kernels.executors.names import SPECIALS, plain
 from labkit.kernels.executors.program import program
+from labkit.kernels.executors.text import LINE_BYTES
 from labkit.kernels.launch import Launch
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """A kernel for the CPU: `run` does blocks, in `scratch(...)` bytes of memory; how, is said by `text.Writer`."""
+
+    run: Callable
+    scratch: Callable
+
+
 @cache
-def compiled(kernel: Callable, checked: bool = False, whole_blocks: bool = False) -> Callable:
-    """`kernel`, a plain function, as a compiled loop over blocks; see `program.program` for its arguments.
+def compiled(kernel: Callable, checked: bool = False, whole_blocks: bool = False) -> Compiled:
+    """`kernel`, a plain function, for the CPU. Raises LabError for one that cannot run there.
 
     checked: an index outside of an array raises IndexError instead of reading or writing what lies there.
     """
-    imports = "at, atomic_add, atomic_max, atomic_min, never, slots, "
-    imports += "checked_and_compiled as compiled, checked as inlined" if checked else "compiled, inlined"
     text = program(kernel, whole_blocks)
-    return module(kernel.__name__, text, imports).run
+    options = ["checked_and_compiled as compiled", "checked as inlined"] if checked else ["compiled", "inlined"]
+    imports = ", ".join([*SPECIALS, *options])
+    made = module(kernel.__name__, text, imports)
+    return Compiled(made.run, made.scratch)
 
 
 class Cpu:
@@ -50,19 +61,22 @@ class Cpu:
     def launch(self, kernel: Any, launch: Launch, *arguments: Any) -> None:
         """See `Executor`. Raises LabError for a kernel that cannot run on a CPU, or not with these arguments."""
         kernel = plain(kernel)
-        run = compiled(kernel, self.checked, self.whole_blocks)
+        made = compiled(kernel, self.checked, self.whole_blocks)
         wanted = kernel.__code__.co_argcount
         if len(arguments) != wanted:
             what = f"kernel {kernel.__name__} takes {wanted} arguments, not {len(arguments)}"
             raise LabError(what, "give " + ", ".join(kernel.__code__.co_varnames[:wanted]))
-        rest = (*arguments, *launch.grid, launch.shared_bytes, launch.block)
+        stride = made.scratch(launch.shared_bytes, launch.block)
+        scratch = np.empty(stride * current() + LINE_BYTES, np.uint8)
+        address = (scratch.ctypes.data + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES
+        rest = (*arguments, *launch.grid, launch.shared_bytes, launch.block, address, stride)
         with _understood(kernel.__name__):
             if self._profile is None:
-                spread(run, launch.blocks, *rest)
+                spread(made.run, launch.blocks, *rest)
                 return
-            run(0, 0, 0, *rest)  # no block: compiles, so that no time of the compiler's is measured
+            made.run(0, 0, 0, *rest)  # no block: compiles, so that no time of the compiler's is measured
             start = perf_counter()
-            spread(run, launch.blocks, *rest)
+            spread(made.run, launch.blocks, *rest)
         self._profile.append(Ran(kernel.__name__, launch, perf_counter() - start))
 
     def empty(self, shape: tuple[int, ...] | int, dtype: Any = np.float32) -> np.ndarray:

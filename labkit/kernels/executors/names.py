@@ -15,6 +15,8 @@ from labkit.errors import LabError
 from labkit.kernels.source import cuda
 
 MISSING = object()
+SPECIALS = ("array_at", "at", "atomic_add", "atomic_max", "atomic_min", "forget", "never", "slots")
+RESERVED = {*SPECIALS, "compiled", "inlined", "math", "np", "range", "run", "scratch"}
 _CUDA_NAMES = (
     *("threadIdx", "blockIdx", "blockDim", "gridDim", "grid", "gridsize", "syncthreads", "shared", "local", "atomic"),
     *("threadfence", "threadfence_block", "warpsize", "laneid"),
@@ -87,9 +89,20 @@ def read(function: Callable) -> ast.FunctionDef:
     if ast.get_docstring(tree) is not None:
         tree.body = tree.body[1:] or [ast.Pass()]
     tree.decorator_list, tree.returns = [], None
-    for argument in (*parameters.posonlyargs, *parameters.args):
-        argument.annotation = None
+    parameters.args, parameters.posonlyargs = [*parameters.posonlyargs, *parameters.args], []
+    _rename_reserved(tree)
     return tree
+
+
+def _rename_reserved(tree: ast.FunctionDef) -> None:
+    """Give variables other names that are those of the rewritten text's own."""
+    stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    mine = {*stored, *(argument.arg for argument in tree.args.args)}
+    names = {name: f"own_{name}" for name in mine if name in RESERVED or (name.startswith("_") and name != "_")}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = names.get(node.id, node.id)
+    tree.args.args = [ast.arg(names.get(argument.arg, argument.arg)) for argument in tree.args.args]
 
 
 class Scope:
@@ -97,7 +110,7 @@ class Scope:
 
     def __init__(self, function: Callable, tree: ast.FunctionDef):
         self.function, self.kernel = function, function.__name__
-        self.parameters = [argument.arg for argument in (*tree.args.posonlyargs, *tree.args.args)]
+        self.parameters = [argument.arg for argument in tree.args.args]
         stored = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
         self.local = {*self.parameters, *stored}
         cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)

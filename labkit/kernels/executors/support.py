@@ -1,12 +1,10 @@
 """What the rewritten text of a kernel calls: how it is compiled, array indices, and atomic updates."""
 
-import numpy as np
 from numba import njit, types
 from numba.core import cgutils
 from numba.core.errors import TypingError
-from numba.extending import intrinsic, overload
-from numba.np.arrayobj import basic_indexing, normalize_indices
-from numba.np.numpy_support import as_dtype
+from numba.extending import intrinsic
+from numba.np.arrayobj import basic_indexing, normalize_indices, populate_array
 
 from labkit.engine.jit import jit
 
@@ -44,21 +42,51 @@ def never(typing):
     return types.boolean(), generate
 
 
-def slots(count, example):
-    """An array of `count` values of the type of `example`, with arbitrary content. For compiled code."""
+def _array_at(kind, axes: int):
+    """How code for an array is generated whose content lies at an address; nobody counts its references."""
+
+    def generate(context, builder, signature, arguments):
+        made = context.make_array(kind)(context, builder)
+        shape = cgutils.unpack_tuple(builder, arguments[1], axes) if axes else [arguments[1]]
+        item_bytes = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+        strides = [context.get_constant(types.intp, item_bytes)]
+        for axis in reversed(shape[1:]):
+            strides.insert(0, builder.mul(strides[0], axis))
+        data = builder.inttoptr(arguments[0], context.get_data_type(kind.dtype).as_pointer())
+        populate_array(made, data, shape, strides, item_bytes, None)
+        return made._getvalue()
+
+    return generate
 
 
-@overload(slots, inline="always")
-def _slots(count, example):
-    kind = types.unliteral(example)
-    if not isinstance(kind, types.Number | types.Boolean):
-        raise TypingError(f"a value of type {kind} is kept across a barrier; numbers can be")
-    dtype = as_dtype(kind)
+@intrinsic
+def array_at(typing, address, shape, dtype):
+    """The array of `shape`, a tuple, and `dtype` whose content begins at `address`."""
+    kind = types.Array(dtype.dtype, len(shape), "C")
+    return kind(address, types.UniTuple(types.intp, len(shape)), dtype), _array_at(kind, len(shape))
 
-    def make(count, example):
-        return np.empty(count, dtype)
 
-    return make
+@intrinsic
+def slots(typing, address, count, example):
+    """The array of `count` values of the type of `example` whose content begins at `address`; 8 bytes each at most."""
+    value = types.unliteral(example)
+    if not isinstance(value, types.Integer | types.Float | types.Boolean):
+        raise TypingError(f"a value of type {value} is kept across a barrier; numbers can be")
+    kind = types.Array(value, 1, "C")
+    return kind(address, types.intp, example), _array_at(kind, 0)
+
+
+@intrinsic
+def forget(typing, array):
+    """Fill an array of float32 or float64 with NaN: all bits set."""
+
+    def generate(context, builder, signature, arguments):
+        made = context.make_array(array)(context, builder, arguments[0])
+        size = builder.mul(made.itemsize, made.nitems)
+        cgutils.memset(builder, builder.bitcast(made.data, cgutils.voidptr_t), size, 0xFF)
+        return context.get_dummy_value()
+
+    return types.void(array), generate
 
 
 def _atomic(operations: dict[str, str]):
