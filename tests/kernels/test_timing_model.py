@@ -5,9 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from labkit.errors import LabError
 from labkit.kernels.conv.forward import FORWARD
-from labkit.kernels.costs import modelled, work_of
+from labkit.kernels.costs import modelled
 from labkit.kernels.launch import Launch, Work, choose
 from labkit.kernels.timing_model import START_S, BlockWork, Code, seconds_of
 from labkit.machine import gpus
@@ -122,8 +121,3 @@ def test_hybrid_is_saturated_at_batch_8_on_a_k40():
 
 def test_hybrid_at_batch_1_is_model_at_batch_1():
     assert conv("hybrid", K40, N=1).seconds == conv("model", K40, N=1).seconds
-
-
-def test_a_kernel_without_a_model_is_refused():
-    with pytest.raises(LabError, match="has no modelled time"):
-        work_of(conv, ())
