@@ -14,33 +14,26 @@ What counts as proof: a thread's number and the number of threads occur in these
         cuda.syncthreads()
         half //= 2
 
-and no value passes from one turn of such a loop to the next, or out of it, except into a partial sum or an atomic one.
-All else is left to all threads of a block: that is never wrong, only slower.
+and no value passes from one turn of such a loop to the next, or out of it, except into a partial sum or an atomic one,
+and no barrier is inside of one. All else is left to all threads of a block: that is never wrong, only slower.
 """
 
 import ast
-import re
 
-from labkit.kernels.executors.uniform import DEVICE, THREAD, THREADS, head, loaded, nested, pairs, stored
-
-ALL, ITEM, LEADER = "all threads", "one thread per item", "one thread"
-_COMPOUND = (ast.For, ast.While, ast.If)
-_NOTHING = {"0": "+", "0.0": "+", "-np.inf": "max", "np.inf": "min"}  # what adds nothing, and to which operation
-_EVERYWHERE = {f"{start} + {THREAD}" for start in (f"_block_x * {THREADS}", f"{THREADS} * _block_x")}
-_EVERYWHERE |= {f"{THREAD} + {start}" for start in (f"_block_x * {THREADS}", f"{THREADS} * _block_x")}
-_WHOLE_GRID = (f"_grid_x * {THREADS}", f"{THREADS} * _grid_x")
-_FROM = re.compile(rf"{THREAD}(?: \+ (?!.*{THREAD}).*)?|(?!.*{THREAD}.*{THREAD})[^,]* \+ {THREAD}")
-_HALF = re.compile(rf"(\w+) = {THREADS} // 2")
-_OWN = f"at({THREAD})"
-_HALVING = r"""while {half}(?: > 0| >= 1)?:
-    if _thread < {half}:
-((?:        .*\n)+)    _barrier
-    {half} (?://= 2|>>= 1|= {half} // 2)"""
-_UPDATES = (
-    (re.compile(r"(\w+)\[at\(_thread\)\] \+= \1\[at\(_thread \+ (\w+)\)\]"), "+"),
-    (re.compile(r"(\w+)\[at\(_thread\)\] = (?:max)\(\1\[at\(_thread\)\], \1\[at\(_thread \+ (\w+)\)\]\)"), "max"),
-    (re.compile(r"(\w+)\[at\(_thread\)\] = (?:min)\(\1\[at\(_thread\)\], \1\[at\(_thread \+ (\w+)\)\]\)"), "min"),
+from labkit.kernels.executors.patterns import (
+    ALL,
+    ITEM,
+    LEADER,
+    OWN,
+    change,
+    halving,
+    is_for_thread_0,
+    leaves,
+    shares_items,
 )
+from labkit.kernels.executors.uniform import DEVICE, THREAD, THREADS, has_barrier, head, loaded, nested, pairs, stored
+
+_COMPOUND = (ast.For, ast.While, ast.If)
 
 
 class _Unproved(Exception):
@@ -69,9 +62,11 @@ class _Proof:
         self.special = {THREAD, THREADS}
         self.restricted: set[int] = set()  # statements that not all threads run
         self.changes: dict[str, list[tuple[str, str]]] = {}  # variable -> how each assignment changes it
-        self.events: dict[str, str] = {}  # partial sum -> w: written, r: reduced, l: used, as they stand in the text
-        self.operations: dict[str, set[str]] = {}  # partial sum -> what was done with it
         self.drains: dict[str, list[str]] = {}  # variable -> the partial sums that it goes into; "" for an atomic one
+        self.begun: dict[str, int] = {}  # partial sum that is not combined yet -> where it was begun
+        self.combined: set[str] = set()
+        self.otherwise: set[str] = set()  # shared arrays that are used in other ways too
+        self.operations: dict[str, set[str]] = {}  # partial sum -> what was done with it
 
     def check(self) -> None:
         """Raise _Unproved for the first thing that is not understood."""
@@ -85,100 +80,89 @@ class _Proof:
         self._flow(self.body, set(), carried)
         for name in sorted(carried & set(stored(*self.body)) | set(self.drains)):
             self._check_sum(name)
-        for name in sorted(self.events):
-            self._check_partial(name)
+        for array in sorted(self.operations):
+            mixed = array in self.otherwise or len(self.operations[array]) != 1
+            if mixed or array in self.begun:
+                raise _Unproved(f"the elements of {array!r} that threads own are not simply combined by halving")
 
     def _block(self, statements: list[ast.stmt], place: str, sure: bool) -> None:
         """sure: whether these statements run for certain, once the ones around them do."""
-        before = None
+        before = ast.Pass()
         for statement in statements:
-            if not (place == ALL and sure and before is not None and self._is_halving(before, statement)):
-                if isinstance(statement, _COMPOUND):
-                    self._compound(statement, place, sure)
-                else:
-                    self._simple(statement, place)
+            found = halving(before, statement) if place == ALL and sure else None
+            if found:
+                self.special.add(found[0])
+                self._understand(before, statement)
+                for array, operation in found[1]:
+                    self._combine(array, operation, statements)
+            elif isinstance(statement, _COMPOUND):
+                self._compound(statement, place, sure)
+            elif isinstance(statement, ast.Return | ast.Break | ast.Continue) and self.begun:
+                raise _Unproved(f"the elements of {min(self.begun)!r} that threads own may not be combined")
+            else:
+                self._simple(statement, place, statements if sure else None)
             before = statement
 
-    def _is_halving(self, before: ast.stmt, loop: ast.stmt) -> bool:
-        begin = _HALF.fullmatch(ast.unparse(before))
-        found = begin and re.fullmatch(_HALVING.format(half=begin[1]), ast.unparse(loop))
-        if not found:
-            return False
-        for line in found[1].splitlines():
-            update = next(((m, operation) for how, operation in _UPDATES if (m := how.fullmatch(line.strip()))), None)
-            if update is None or update[0][2] != begin[1]:
-                return False
-            self._happens(update[0][1], "r", update[1])
-        self.special.add(begin[1])
-        self._understand(before, loop)
-        return True
+    def _combine(self, array: str, operation: str, statements: list[ast.stmt]) -> None:
+        if self.begun.pop(array, None) != id(statements):
+            raise _Unproved(f"the elements of {array!r} that threads own are combined without having been begun anew")
+        self.operations[array].add(operation)
+        self.combined.add(array)
 
     def _compound(self, statement: ast.stmt, place: str, sure: bool) -> None:
         inside, sure = place, sure and not isinstance(statement, ast.If)
-        if place == ALL and self._is_restricted(statement):
+        if place == ALL and (shares_items(statement) or is_for_thread_0(statement)):
             inside = LEADER if isinstance(statement, ast.If) else ITEM
             self.restricted.add(id(statement))
-            if any(isinstance(s, ast.Return) for s in nested([statement])) or _breaks(statement):
+            kept = [statement.test] if inside == LEADER else [statement.iter.args[0], statement.iter.args[2]]
+            self._understand(*kept)
+            if any(isinstance(s, ast.Return) for s in nested([statement])) or leaves(statement):
                 raise _Unproved(f"a thread leaves {_line(statement)} early")
+            if has_barrier(statement):
+                raise _Unproved(f"there is a barrier inside {_line(statement)}")
         self._uses(head(statement), place)
         for name in stored(statement.target) if isinstance(statement, ast.For) else []:
             self.changes.setdefault(name, []).append(("other", ""))
         self._block(statement.body, inside, sure)
         self._block(statement.orelse, inside, sure)
 
-    def _is_restricted(self, statement: ast.stmt) -> bool:
-        """Whether this is a loop that gives each item to one thread, or a condition that is true for thread 0 alone."""
-        if isinstance(statement, ast.If):
-            found = ast.unparse(statement.test) in (f"{THREAD} == 0", f"0 == {THREAD}") and not statement.orelse
-            self._understand(*([statement.test] if found else []))
-            return found
-        call = head(statement)
-        if not isinstance(call, ast.Call) or ast.unparse(call.func) != "range" or len(call.args) != 3:
-            return False
-        start, step = ast.unparse(call.args[0]), ast.unparse(call.args[2])
-        found = (step == THREADS and _FROM.fullmatch(start)) or (step in _WHOLE_GRID and start in _EVERYWHERE)
-        self._understand(*([call.args[0], call.args[2]] if found else []))
-        return bool(found)
-
     def _understand(self, *nodes: ast.AST) -> None:
         self.understood |= {id(part) for node in nodes for part in ast.walk(node)}
 
-    def _happens(self, array: str, what: str, *operations: str) -> None:
-        self.events[array] = self.events.get(array, "") + what
-        self.operations.setdefault(array, set()).update(operations)
-
-    def _simple(self, statement: ast.stmt, place: str) -> None:
+    def _simple(self, statement: ast.stmt, place: str, sure: list[ast.stmt] | None) -> None:
+        """sure: the statements among which this one runs for certain; None where it may be left out."""
         for target, value in pairs(statement):
             if isinstance(target, ast.Name):
-                self.changes.setdefault(target.id, []).append(_change(statement, target, value, place))
+                self.changes.setdefault(target.id, []).append(change(statement, target, value, place))
             elif self._is_own(target):
-                self._own(statement, target, value, place)
+                self._own(statement, target, value, place, sure)
             elif place == ALL:
                 raise _Unproved(f"all threads run {_line(statement)}")
         self._uses(statement, place)
 
     def _is_own(self, node: ast.AST) -> bool:
         """partial[thread], of a shared array."""
-        if not isinstance(node, ast.Subscript) or ast.unparse(node.slice) != _OWN:
-            return False
-        return isinstance(node.value, ast.Name) and node.value.id in self.arrays
+        return (
+            isinstance(node, ast.Subscript)
+            and ast.unparse(node.slice) == OWN
+            and ast.unparse(node.value) in self.arrays
+        )
 
-    def _own(self, statement: ast.stmt, target: ast.Subscript, value: ast.expr, place: str) -> None:
+    def _own(self, statement: ast.stmt, target: ast.Subscript, value: ast.expr, place: str, sure: list | None) -> None:
         """A thread changes its own element of a partial sum."""
         array, own = target.value.id, ast.unparse(target)
-        how, operation = _change(statement, target, value, place)
-        if how == "fed":
-            self._understand(*(node for node in ast.walk(statement) if ast.unparse(node) == own))
-            self._happens(array, "w", operation)
-        elif how == "begun":
-            self._understand(target)
-            self._happens(array, "w", operation)
-        elif place == ALL and isinstance(statement, ast.Assign) and isinstance(value, ast.Name):
-            self._understand(target)
-            self._happens(array, "w")
+        how, operation = change(statement, target, value, place)
+        drained = how == "other" and place == ALL and isinstance(statement, ast.Assign) and isinstance(value, ast.Name)
+        if not (drained or (how == "begun" and sure is not None) or (how == "fed" and array in self.begun)):
+            raise _Unproved(f"{_line(statement)} is no sum, maximum or minimum of items, begun anew")
+        self._understand(*(node for node in ast.walk(statement) if ast.unparse(node) == own))
+        self.operations.setdefault(array, set()).update([operation] if operation else [])
+        if how != "fed":
+            if sure is None:
+                raise _Unproved(f"{_line(statement)} may be left out")
+            self.begun[array] = id(sure)
+        if drained:
             self.drains.setdefault(value.id, []).append(array)
-        else:
-            raise _Unproved(f"{_line(statement)} is no sum, maximum or minimum of items")
 
     def _uses(self, node: ast.AST, place: str) -> None:
         """What a statement, or the head of one, reads from shared arrays and calls."""
@@ -187,10 +171,11 @@ class _Proof:
             if isinstance(part, ast.Subscript) and ast.unparse(part.value) in self.arrays:
                 picked.add(id(part.value))
                 if id(part) not in self.understood:
-                    self._happens(part.value.id, "l" if ast.unparse(part.slice) == "0" else "x")
+                    ready = part.value.id in self.combined and part.value.id not in self.begun
+                    self.otherwise |= set() if ready and ast.unparse(part.slice) == "0" else {part.value.id}
         for part in ast.walk(node):
-            if isinstance(part, ast.Name) and part.id in self.arrays and id(part) not in picked:
-                self._happens(part.id, "" if isinstance(part.ctx, ast.Store) else "x")
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load) and id(part) not in picked:
+                self.otherwise |= {part.id} & self.arrays
             if place == ALL and isinstance(part, ast.Call) and isinstance(part.func, ast.Name):
                 self._check_call(node, part)
 
@@ -199,13 +184,10 @@ class _Proof:
         if call.func.id in self.writers:
             raise _Unproved(f"all threads call {call.func.id[len(DEVICE) :]}, which writes to arrays")
         if call.func.id.startswith("atomic_"):
-            if (
-                call.func.id != "atomic_add"
-                or not isinstance(call.args[2], ast.Name)
-                or not isinstance(statement, ast.Expr)
-            ):
+            added = call.args[2] if call.func.id == "atomic_add" and isinstance(statement, ast.Expr) else None
+            if not isinstance(added, ast.Name):
                 raise _Unproved(f"all threads run {_line(statement)}")
-            self.drains.setdefault(call.args[2].id, []).append("")
+            self.drains.setdefault(added.id, []).append("")
 
     def _flow(self, statements: list[ast.stmt], certain: set[str], carried: set[str]) -> set[str]:
         """The names that are certain to be assigned after `statements`, as all threads know them.
@@ -242,46 +224,6 @@ class _Proof:
             self.operations.setdefault(array, set()).update(operations)
             if not array and operations != {"+"}:
                 raise _Unproved(f"{name!r} is added up atomically, but is no sum")
-
-    def _check_partial(self, array: str) -> None:
-        """A shared array in which threads own elements is written, halved and then read, every time."""
-        events = self.events[array]
-        if not set(events) & {"w", "r"}:
-            return
-        if not re.fullmatch("(w+rl*)*", events) or len(self.operations[array]) != 1:
-            raise _Unproved(f"the elements of {array!r} that threads own are not simply combined by halving")
-
-
-def _change(statement: ast.stmt, target: ast.expr, value: ast.expr, place: str) -> tuple[str, str]:
-    """('begun', '+') for total = 0, ('fed', '+') for total += x in the turn of an item; also 'max' and 'min'."""
-    own = ast.unparse(target)
-    while isinstance(value, ast.Call) and ast.unparse(value.func) in ("np.float32", "np.int32", "np.float64"):
-        value = value.args[0]
-    if place == ALL and isinstance(statement, ast.Assign) and ast.unparse(value) in _NOTHING:
-        return "begun", _NOTHING[ast.unparse(value)]
-    if place == ITEM and isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Add):
-        parts, operation = [own, ast.unparse(value)], "+"
-    elif place == ITEM and isinstance(value, ast.Call) and ast.unparse(value.func) in ("max", "min"):
-        parts, operation = [ast.unparse(argument) for argument in value.args], ast.unparse(value.func)
-    else:
-        return "other", ""
-    others = [part for part in parts if part != own]
-    alone = len(others) == len(parts) - 1 and not any(
-        re.search(rf"(?<![\w.]){re.escape(own)}(?!\w)", p) for p in others
-    )
-    return ("fed", operation) if alone else ("other", "")
-
-
-def _breaks(statement: ast.stmt) -> bool:
-    """Whether `break`, or in a condition `continue`, ends the loop that `statement` is, or is in."""
-    kinds = (ast.Break,) if isinstance(statement, ast.For) else (ast.Break, ast.Continue)
-    waiting = list(statement.body)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, kinds):
-            return True
-        waiting += [*node.body, *node.orelse] if isinstance(node, ast.If) else []
-    return False
 
 
 def _line(node: ast.AST) -> str:

@@ -2,10 +2,16 @@
 
 import ast
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 
 THREAD, THREADS, BARRIER = "_thread", "_threads", "_barrier"
 DEVICE = "_device_"  # what the names of rewritten device functions begin with
+PLACES = {  # a thread's number in the grid, as blockIdx.x * blockDim.x + threadIdx.x may be written
+    *(f"{start} + {THREAD}" for start in (f"_block_x * {THREADS}", f"{THREADS} * _block_x")),
+    *(f"{THREAD} + {start}" for start in (f"_block_x * {THREADS}", f"{THREADS} * _block_x")),
+}
+_PLAIN = {THREAD, THREADS, *PLACES}
 _LOOPS = (ast.For, ast.While)
 
 
@@ -58,24 +64,33 @@ def pairs(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
 
 
 def with_plain_names(body: list[ast.stmt]) -> list[ast.stmt]:
-    """`body` in which variables that only stand for the number of the thread, or of threads, are called so."""
-    counts, names = stored(*body), {}
+    """`body` with the numbers themselves in place of variables that only stand for the number of the thread (also in
+    the grid) or of threads.
+    """
+    counts, known = stored(*body), {}
     for target, value in (pair for statement in nested(body) for pair in pairs(statement)):
-        if isinstance(target, ast.Name) and ast.unparse(value) in (THREAD, THREADS) and counts.count(target.id) == 1:
-            names[target.id] = ast.unparse(value)
-    return [_Plain(names).visit(statement) for statement in body]
+        if isinstance(target, ast.Name) and counts.count(target.id) == 1 and ast.unparse(value) in _PLAIN:
+            known[target.id] = value
+    return [_Plain(known).visit(statement) for statement in body]
 
 
-class _Plain(Renamed):
+class _Plain(ast.NodeTransformer):
+    def __init__(self, known: dict[str, ast.expr]):
+        self.known = known
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        found = self.known.get(node.id) if isinstance(node.ctx, ast.Load) else None
+        return node if found is None else deepcopy(found)
+
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        self.generic_visit(node)
-        kept = [(t, v) for t, v in pairs(node) if not isinstance(t, ast.Name) or t.id not in self.names.values()]
+        kept = [(t, v) for t, v in pairs(node) if not isinstance(t, ast.Name) or t.id not in self.known]
         if len(kept) == len(list(pairs(node))):
-            return node
+            return self.generic_visit(node)
         if not kept:
             return ast.Pass()
         targets, values = (list(part) for part in zip(*kept, strict=True))
-        return ast.Assign([ast.Tuple(targets, ast.Store())], ast.Tuple(values, ast.Load()))
+        made = ast.Assign([ast.Tuple(targets, ast.Store())], ast.Tuple(values, ast.Load()))
+        return self.generic_visit(ast.fix_missing_locations(ast.copy_location(made, node)))
 
 
 def stored(*nodes: ast.AST) -> list[str]:
