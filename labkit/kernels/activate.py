@@ -28,7 +28,7 @@ def activate(function, value):
 
 
 @device_function
-def slope(function, output):
+def slope_at(function, output):
     """f'(z) where f(z) = output: what BP multiplies the gradient by (krishna-gupta-nayak equation (3))."""
     if function == 1:
         return output * (float32(1) - output)

@@ -144,11 +144,6 @@ STATISTICS = {"model": statistics_model}
 NORMALISE = {"data": normalise_data, "model": normalise_model, "hybrid": normalise_hybrid}
 
 
-def maps_work(name: str, N: int, C: int, M: int) -> Work:
-    """What kernels over [N, C, M] have to do with a thread for each value."""
-    return Work(name, N, C, {"data": C * M, "model": N * M, "hybrid": M}, {})
-
-
 def sums_work(name: str, N: int, C: int, M: int) -> Work:
     """What `sums` and `gradient_sums` have to do: a thread for each channel in data, else for each value."""
     return Work(name, N, C, {"data": C, "model": N * M, "hybrid": M}, {})
