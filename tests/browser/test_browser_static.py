@@ -6,6 +6,7 @@ from notebook_page import listen, move_every_control, settle, unnamed_controls
 
 from labkit.engine.events import TrainEvent
 from labkit.widgets import (
+    block_scheduler,
     convolution_walk,
     gradient_descent_stepper,
     network_anatomy,
@@ -29,10 +30,16 @@ VIEWS = {
     "anatomy": lambda: network_anatomy("resnet18_32", all_layers=True),
     "training": lambda: training_view(events()),
     "convolution": lambda: convolution_walk(np.arange(35).reshape(5, 7), stride=2, padding=3, mode="dX"),
+    "scheduler": lambda: block_scheduler(mapping="data", batch=100, channels=40, gpu="p100", spread=30),
     "descent": lambda: gradient_descent_stepper("logistic", "momentum", batch=8),
 }
 # What to do by keyboard so that the sentence of the view changes: a button to focus, and a key.
-MOVES = {"training": ("Restart", "r"), "convolution": ("Step", "s"), "descent": ("Step", "s")}
+MOVES = {
+    "training": ("Restart", "r"),
+    "convolution": ("Step", "s"),
+    "descent": ("Step", "s"),
+    "scheduler": ("Reset", "s"),
+}
 
 
 @pytest.fixture(params=list(VIEWS))
