@@ -7,6 +7,7 @@ The only room that imports ipywidgets, anywidget or plotly. A view is shown by w
 from labkit.widgets.anatomy import NetworkAnatomy, network_anatomy
 from labkit.widgets.convolution import ConvolutionWalk, convolution_walk
 from labkit.widgets.descent import GradientDescentStepper, gradient_descent_stepper
+from labkit.widgets.roofline import KernelPoint, Roofline, roofline
 from labkit.widgets.scheduler import BlockScheduler, block_scheduler
 from labkit.widgets.static_page import static_page
 from labkit.widgets.training import TrainingView, training_view
@@ -15,12 +16,15 @@ __all__ = [
     "BlockScheduler",
     "ConvolutionWalk",
     "GradientDescentStepper",
+    "KernelPoint",
     "NetworkAnatomy",
+    "Roofline",
     "TrainingView",
     "block_scheduler",
     "convolution_walk",
     "gradient_descent_stepper",
     "network_anatomy",
+    "roofline",
     "static_page",
     "training_view",
 ]

@@ -6,10 +6,12 @@ from notebook_page import listen, move_every_control, settle, unnamed_controls
 
 from labkit.engine.events import TrainEvent
 from labkit.widgets import (
+    KernelPoint,
     block_scheduler,
     convolution_walk,
     gradient_descent_stepper,
     network_anatomy,
+    roofline,
     static_page,
     training_view,
 )
@@ -26,10 +28,21 @@ def events():
     ]
 
 
+def kernels():
+    reached = {"flops_per_s": 8.1e11, "origin": "recorded on H200"}
+    return [
+        KernelPoint("textbook, any shape", 144, 49, 0.5, **reached),
+        KernelPoint("unchecked accesses", 144, 5.9, 2),
+        KernelPoint("tiled", 144, 1.26, 0.2, 4e13, "measured here"),
+        KernelPoint("ReLU", 0.125, 8, 2, 4e11, "claimed"),
+    ]
+
+
 VIEWS = {
     "anatomy": lambda: network_anatomy("resnet18_32", all_layers=True),
     "training": lambda: training_view(events()),
     "convolution": lambda: convolution_walk(np.arange(35).reshape(5, 7), stride=2, padding=3, mode="dX"),
+    "roofline": lambda: roofline(kernels(), own=(12, 16.4, 1.5)),
     "scheduler": lambda: block_scheduler(mapping="data", batch=100, channels=40, gpu="p100", spread=30),
     "descent": lambda: gradient_descent_stepper("logistic", "momentum", batch=8),
 }
