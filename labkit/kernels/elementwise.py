@@ -1,10 +1,10 @@
 """Layers that treat every value by itself, in three mappings, over arrays [N, C, M] of M values a map.
 
-    activation           x, y, function                 y = f(x), `activate.FUNCTIONS` by number; y may be x
-    activation_backward  y, dy, dx, function            dx = dy * f'(z) where y = f(z); dx may be dy
-    leaky                x, y, slope                    y = x where x > 0, slope * x elsewhere; y may be x
-    leaky_backward       y, dy, dx, slope               dx may be dy
-    add                  a, b, y                        the residual addition; y may be a or b
+    activation           x [N, C, M], y [N, C, M], function     y = f(x), `activate.FUNCTIONS` by number; y may be x
+    activation_backward  y, dy [N, C, M], dx [N, C, M], function    dx = dy * f'(z) where y = f(z); dx may be dy
+    leaky                x, y, slope (float32)                  y = x where x > 0, slope * x elsewhere; y may be x
+    leaky_backward       y, dy, dx, slope                       dx may be dy
+    add                  a [N, C, M], b [N, C, M], y            the residual addition; y may be a or b
 
 All arrays are float32, read and written once. No barriers. Nothing is reused here, whichever block touches a value: the
 three differ only in how many blocks there are, and in how many threads of a block find something to do.

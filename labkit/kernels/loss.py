@@ -1,12 +1,12 @@
 """Softmax, and softmax with cross-entropy, over outputs [N, K]: what couples all channels of a sample.
 
-    softmax              x, y                                p = exp(x - max) / sum of exp(x - max)
-    softmax_backward     y, dy, dx                           dx = y * (dy - sum of dy * y)
-    cross_entropy        logits, labels, losses, right, dx, share
+    softmax              x [N, K], y [N, K]                  y = exp(x - max) / sum of exp(x - max)
+    softmax_backward     y, dy [N, K], dx [N, K]             dx = y * (dy - sum of dy * y)
+    cross_entropy        logits [N, K], labels [N] int32, losses [N], right [N] int32, dx, share (float32)
                          losses[n] = log(sum of exp(z)) - z[label]; right[n] = 1 if the largest output is the label's;
                          dx = (p - one_hot(label)) * share, the gradient of the mean loss if share is 1 / N
 
-Arrays are float32, labels and right int32 [N]. See `labkit.engine.losses.softmax_cross_entropy` for the formulas. The
+Arrays are float32 unless it says int32. See `labkit.engine.losses.softmax_cross_entropy` for the formulas. The
 maximum and the sum are over all channels, so a block that owned one channel would have to wait for all others: model
 parallelism has to bring a sample together here, and the mapping `model` is one block that does all samples. In `data`
 and `hybrid` a block has one sample, which its first thread does: K is 10 in all networks here.

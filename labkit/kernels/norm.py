@@ -5,11 +5,11 @@ them all: each leaves the sum of its part in a workspace `partial` [N, C], and a
 Where a block has one channel (model), it is done alone. The variance is taken in a second pass, from differences to the
 mean, because the difference of two large sums would lose its digits in float32.
 
-    sums            x, mean [C], squares, partial           partial[n, c] = sum of x, or of (x - mean)^2 if squares
-    total           partial, values [C], scale              values[c] = scale * sum of partial[n, c] over n
-    statistics      x, mean, variance                       both at once (model)
-    normalise       x, mean, variance, weight, bias, y, epsilon     y = weight * x_hat + bias
-    follow          mean, variance, running_mean, running_variance, momentum, unbiased
+    sums            x [N, C, M], mean [C], squares, partial     partial[n, c] = sum of x, or of (x - mean)^2 if squares
+    total           partial, values [C], scale (float32)    values[c] = scale * sum of partial[n, c] over n
+    statistics      x, mean, variance [C]                   both at once (model)
+    normalise       x, mean, variance, weight [C], bias [C], y [N, C, M], epsilon (float32)   y = weight * x_hat + bias
+    follow          mean, variance, running_mean [C], running_variance [C], momentum (float32), unbiased (float32)
 
 x_hat = (x - mean) / sqrt(variance + epsilon). All arrays are float32.
 """

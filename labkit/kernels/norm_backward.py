@@ -7,6 +7,10 @@ With x_hat = (x - mean) * s, s = 1 / sqrt(variance + epsilon), and sums over all
          dx = weight * s * dy                                           if they were the running ones
 
 (Ioffe and Szegedy 2015, section 3, the derivatives after algorithm 1, put together.) BP needs the sums of KU first.
+
+    gradient_sums   x [N, C, M], dy [N, C, M], mean [C], variance [C], epsilon (float32), then dbias [C], dweight [C] in
+                    the model mapping, and in the others what each sample adds to them: dy_part [N, C], dyx_part [N, C]
+    gradient        x, dy, mean, variance, weight [C], dweight, dbias, dx [N, C, M], epsilon, share (float32)
 """
 
 from labkit.kernels.launch import MOST_THREADS

@@ -34,7 +34,7 @@ def multiply(a, b, target):
 
 
 def squares(vector, partial):
-    """partial[b] = the sum of squares of the values that block b strides over; partial [blocks] of the grid.
+    """partial[b] = the sum of squares of the values of vector [n] that block b strides over; partial [blocks].
 
     Every value is read once. Barriers: when all threads have their sums, and after each halving.
     """
