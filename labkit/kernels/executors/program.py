@@ -19,7 +19,15 @@ from labkit.kernels.executors.proof import needs_all_threads
 from labkit.kernels.executors.regions import cut
 from labkit.kernels.executors.rewrite import BLOCK, GRID, Memory, Rewriter
 from labkit.kernels.executors.text import Writer, function, has_return, without
-from labkit.kernels.executors.uniform import THREAD, THREADS, has_barrier, is_barrier, stored, with_plain_names
+from labkit.kernels.executors.uniform import (
+    THREAD,
+    THREADS,
+    has_barrier,
+    is_barrier,
+    one_by_one,
+    stored,
+    with_plain_names,
+)
 
 
 def program(kernel: Any, whole_blocks: bool = False) -> str:
@@ -72,7 +80,7 @@ def _rewritten(kernel: Any) -> tuple[Scope, list[ast.stmt], list[Memory], dict[s
     scope = Scope(function, tree)
     functions: dict[Callable, str] = {}
     rewriter = Rewriter(scope, functions, device=False)
-    body = with_plain_names([rewriter.visit(statement) for statement in tree.body])
+    body = one_by_one(with_plain_names([rewriter.visit(statement) for statement in tree.body]))
     devices: dict[str, tuple[list[str], list[ast.stmt]]] = {}
     while len(devices) < len(functions):  # rewriting one device function may bring in more of them
         for called, name in list(functions.items()):
@@ -101,5 +109,5 @@ def _cut(scope: Scope, body: list[ast.stmt], memory: list[Memory], writer: Write
     known = {*scope.parameters, *BLOCK, *GRID, *(m.name for m in memory), THREADS}
     before = deepcopy(body)
     made = cut(scope.kernel, body, known, private)
-    kinds = kinds_of(before, made.slots)
+    kinds = kinds_of(before)
     return writer.cut(made, before, private, kinds)

@@ -7,6 +7,7 @@ thread; variables that are computed from the same numbers in all threads are com
 """
 
 import ast
+from collections import Counter
 from dataclasses import dataclass, field
 
 from labkit.errors import LabError
@@ -70,7 +71,7 @@ class _Cutter:
         self.assigned = list(uniform.assignments(body))
         end = max((i + 1 for i, s in enumerate(body) if has_barrier(s)), default=0)
         self.tail = {id(statement) for statement in nested(body[end:])}  # after the last barrier a thread may return
-        self.count = {name: stored(*body).count(name) for name in stored(*body)}
+        self.count = Counter(stored(*body))
         self.needed = self._needed(body)
         self.block_level = set(known) | self.needed
         self.regions: list[Region] = []

@@ -7,8 +7,9 @@ import numpy as np
 
 from labkit.kernels.executors.regions import Cut, slot
 from labkit.kernels.executors.rewrite import BLOCK, GRID, Memory
-from labkit.kernels.executors.uniform import THREAD, THREADS, is_barrier, nested
+from labkit.kernels.executors.uniform import THREAD, THREADS, computing, loaded, nested
 
+_NEVER = ast.parse("never()").body[0].value
 LINE_BYTES = 64  # arrays begin on a line of the cache
 
 
@@ -38,31 +39,40 @@ class Writer:
     def cut(self, made: Cut, before: list[ast.stmt], private: dict[str, str], kinds: dict[str, str]) -> list[str]:
         """`made` does the work of a block. before: what it was made of. kinds: those of its slots that are plain."""
         arrays, typed = self._arrays([THREADS]), []
-        arrays += [(slot(name), [THREADS], kind) for name, kind in kinds.items() if kind]
+        arrays += [(slot(name), [THREADS], kinds[name]) for name in made.slots if kinds[name]]
         functions, call = self._call(made.body, [])
-        plain = [name for name, kind in kinds.items() if not kind]
-        if plain:
-            functions.append(self._types(plain, before, private))
-            values = ", ".join([*self.parameters, *BLOCK, *GRID, *(m.name for m in self.memory), "0", THREADS])
+        unknown = [name for name in made.slots if not kinds[name]]
+        if unknown:
+            functions.append(self._types(unknown, kinds, before, private))
+            values = ", ".join([*self.parameters, *BLOCK, *GRID, *self._names(), "0", THREADS])
             typed = [*(f"{name} = 0" for name in BLOCK), "if never():", f"    _types = _types_of({values})"]
-        for i, name in enumerate(plain):
+        for i, name in enumerate(unknown):
             typed += [f"{slot(name)} = slots(_at, {THREADS}, _types[{i}])", f"_at += {_rounded(8, [THREADS])}"]
-        extra = [_rounded(8, [THREADS])] * len(plain)
+        extra = [_rounded(8, [THREADS])] * len(unknown)
         return [*functions, *self._module(arrays, typed, [*self._forget(self.memory), *call], extra)]
 
     def _call(self, body: list[ast.stmt], more: list[str]) -> tuple[list[str], list[str]]:
         """The functions and lines that run `body` once; a function is needed where it returns from its middle."""
         if not has_return(body):
             return [], ast.unparse(ast.fix_missing_locations(ast.Module(body, []))).splitlines()
-        names = [*self.parameters, *BLOCK, *GRID, *(m.name for m in self.memory), *more]
+        names = [*self.parameters, *BLOCK, *GRID, *self._names(), *more]
         return [function("_kernel", names, body)], [f"_kernel({', '.join(names)})"]
 
-    def _types(self, variables: list[str], body: list[ast.stmt], private: dict[str, str]) -> str:
-        """A function that is compiled and never called: from its result Numba learns the types of the variables."""
-        rows = [ast.parse(f"{name} = {array}[{THREAD}]").body[0] for name, array in private.items()]
-        body = without(body, lambda node: is_barrier(node) or isinstance(node, ast.Return))
-        names = [*self.parameters, *BLOCK, *GRID, *(m.name for m in self.memory), THREAD, THREADS]
-        return function("_types_of", names, [*rows, *body, *ast.parse(f"return ({', '.join(variables)},)").body])
+    def _types(self, variables: list[str], kinds: dict[str, str], body: list[ast.stmt], private: dict[str, str]) -> str:
+        """A function that is compiled and never called: from its result Numba learns the types of the variables.
+
+        Every assignment may be left out, and all be repeated, so that a type has room for whatever is assigned.
+        """
+        plain = {name for name, kind in kinds.items() if kind}
+        perhaps = [ast.If(_NEVER, [statement], []) for statement in computing(set(variables), plain, body)]
+        rows = [f"{name} = {array}[{THREAD}]" for name, array in private.items()]
+        values = [f"{name} = np.{kinds[name]}(0)" for name in sorted(plain & loaded(*perhaps))]
+        result = ast.parse("\n".join([*rows, *values, f"({', '.join(variables)},)"])).body
+        lines = [*result[:-1], ast.While(_NEVER, perhaps, []), ast.Return(result[-1].value)]
+        return function("_types_of", [*self.parameters, *BLOCK, *GRID, *self._names(), THREAD, THREADS], lines)
+
+    def _names(self) -> list[str]:
+        return [m.name for m in self.memory]
 
     def _arrays(self, rows: list[str]) -> list[tuple[str, list[str], str]]:
         """(name, axes, type) of each array of a block. rows: the first axis of those that a thread has for itself."""

@@ -74,6 +74,25 @@ def with_plain_names(body: list[ast.stmt]) -> list[ast.stmt]:
     return [_Plain(known).visit(statement) for statement in body]
 
 
+def one_by_one(body: list[ast.stmt]) -> list[ast.stmt]:
+    """`body` with a = x and b = y in place of a, b = x, y, wherever that is the same."""
+    return [made for statement in body for made in _OneByOne().of(statement)]
+
+
+class _OneByOne(ast.NodeTransformer):
+    def of(self, node: ast.stmt) -> list[ast.stmt]:
+        made = self.visit(node)
+        return made if isinstance(made, list) else [made]
+
+    def visit_Assign(self, node: ast.Assign) -> ast.Assign | list[ast.Assign]:
+        parts = list(pairs(node))
+        names = {target.id for target, _ in parts if isinstance(target, ast.Name)}
+        apart = len(node.targets) == 1 and isinstance(node.value, ast.Tuple) and len(node.value.elts) == len(parts)
+        if not apart or len(names) < len(parts) or names & loaded(node.value):
+            return node
+        return [ast.copy_location(ast.Assign([target], value), node) for target, value in parts]
+
+
 class _Plain(ast.NodeTransformer):
     def __init__(self, known: dict[str, ast.expr]):
         self.known = known
@@ -126,7 +145,7 @@ def assignments(statements: list[ast.stmt], controls: tuple[ast.expr, ...] = ())
     for statement in statements:
         for target, value in pairs(statement):
             if names := frozenset(stored(target)):
-                yield Assignment(names, value, controls)
+                yield Assignment(names, _after(statement, target, value), controls)
         if isinstance(statement, _LOOPS):
             inside = (*controls, head(statement), *leaving(statement))
             if isinstance(statement, ast.For):
@@ -134,6 +153,30 @@ def assignments(statements: list[ast.stmt], controls: tuple[ast.expr, ...] = ())
             yield from assignments([*statement.body, *statement.orelse], inside)
         elif isinstance(statement, ast.If):
             yield from assignments([*statement.body, *statement.orelse], (*controls, statement.test))
+
+
+def _after(statement: ast.stmt, target: ast.expr, value: ast.expr) -> ast.expr:
+    """What a variable is after the statement: target + value for target += value."""
+    if not isinstance(statement, ast.AugAssign):
+        return value
+    return ast.BinOp(ast.Name(target.id, ast.Load()), statement.op, value)
+
+
+def computing(variables: set[str], known: set[str], body: list[ast.stmt]) -> list[ast.stmt]:
+    """The statements of `body` that the types of `variables` depend on: assignments to them, loops that count them, and
+    the same for what these are computed from, unless it is `known`.
+    """
+    everything = list(assignments(body))
+    wanted = set(variables)
+    while more := {n for a in everything if a.names & wanted for n in loaded(a.value)} - wanted - known:
+        wanted |= more
+    kept: list[ast.stmt] = []
+    for statement in nested(body):
+        if isinstance(statement, ast.For) and wanted & set(stored(statement.target)):
+            kept.append(ast.For(statement.target, statement.iter, [ast.Pass()], []))
+        elif any(wanted & set(stored(target)) for target, _ in pairs(statement)):
+            kept.append(statement)
+    return kept
 
 
 def varies(node: ast.expr, varying: set[str], loads: bool) -> bool:
