@@ -20,6 +20,8 @@ from labkit.network import Layer, Network, Shape
 BACKENDS = {
     "reference": "labkit.engine.reference",
     "cpu": "labkit.engine.cpu",
+    "cuda": "labkit.kernels.on_gpu",
+    "cuda-cpu": "labkit.kernels.on_cpu",
 }
 Mapping = str | dict[str, str] | None
 

@@ -13,6 +13,7 @@ import pytest
 from labkit.cli_run import INTERRUPTED
 from labkit.cli_train import Tally, _follow
 from labkit.engine.checkpoint import FILE, read
+from labkit.machine.gpu import first_gpu
 
 KEYS = {"network", "data", "backend", "mapping", "epochs", "steps", "batch", "seconds", "seconds_per_phase"}
 KEYS |= {"train_loss", "train_accuracy", "test_accuracy", "seed", "origin"}
@@ -29,6 +30,20 @@ def test_json_has_the_keys_of_the_contract(labkit):
     assert found["origin"] == "measured here"
     assert 0 < sum(found["seconds_per_phase"].values()) <= found["seconds"]
     assert found["test_accuracy"] > 0.9 and found["train_accuracy"] > 0.9 and found["train_loss"] < 0.5
+
+
+def test_kernels_on_the_cores_with_a_mapping(labkit):
+    ran = labkit(*QUICK, "--epochs", "1", "--backend", "cuda-cpu", "--mapping", "model,fc2=data", "--json")
+    assert ran.status == 0, ran.err
+    found = json.loads(ran.out)
+    assert (found["backend"], found["mapping"]) == ("cuda-cpu", {"*": "model", "fc2": "data"})
+    assert found["test_accuracy"] > 0.7 and min(found["seconds_per_phase"].values()) > 0
+
+
+@pytest.mark.skipif(first_gpu() is not None, reason="this machine has a GPU")
+def test_without_a_gpu_the_backend_cuda_says_what_to_use(labkit):
+    ran = labkit(*QUICK, "--backend", "cuda")
+    assert (ran.status, ran.out) == (2, "") and "no NVIDIA GPU" in ran.err and "--backend cuda-cpu" in ran.err
 
 
 def test_the_last_line_tells_the_accuracy_on_held_out_samples(labkit):
@@ -157,7 +172,10 @@ def test_a_killed_run_goes_on_from_its_last_epoch(labkit, tmp_path):
         (("lenet6",), "did you mean 'lenet5'?"),
         (("mlp", "--data", "digit"), "did you mean 'digits'?"),
         (("mlp", "--optimizer", "adams"), "did you mean 'adam'?"),
-        (("mlp", "--backend", "cuda"), "reference, cpu"),
+        (("mlp", "--backend", "gpu"), "unknown backend 'gpu'"),
+        (("mlp", "--mapping", "data"), "'cpu' has no mapping"),
+        (("mlp", "--backend", "cuda-cpu", "--mapping", "daat"), "'data'"),
+        (("mlp", "--backend", "cuda-cpu", "--mapping", "data,fc7=model"), "'fc7'"),
         (("mlp", "--epochs", "0"), "epochs=0"),
         (("mlp", "--lr", "0"), "lr=0.0"),
         (("mlp", "--lr", "-1"), "lr=-1.0"),

@@ -62,3 +62,9 @@ def zero(executor: Executor, *arrays: Any) -> None:
     for array in arrays:
         n = prod(array.shape)
         executor.launch(fill, vector_launch(n), array.reshape(n), np.float32(0))
+
+
+def as_maps(array: Any) -> Any:
+    """[n, C, H, W] as [n, C, H * W], and [n, features] as [n, features, 1]: the same memory."""
+    n, C = array.shape[:2]
+    return array.reshape((n, C, prod(array.shape[2:])))

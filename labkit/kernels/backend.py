@@ -1,0 +1,59 @@
+"""A network's layers on kernels: the backend that `labkit.engine.ops` asks for, over any executor."""
+
+import numpy as np
+
+from labkit.engine.ops import LayerOps, Mapping
+from labkit.errors import LabError
+from labkit.kernels.device_arrays import KernelArrays
+from labkit.kernels.executors import Executor
+from labkit.kernels.mappings import DEFAULT, mappings_of
+from labkit.kernels.ops import OPS
+from labkit.kernels.ops.place import Place
+from labkit.network import Layer, Network, Shape
+from labkit.network.sizes import FLOAT_BYTES, activation_bytes
+
+
+class KernelBackend:
+    """The layers of one network on one executor; see `labkit.engine.ops.Backend`.
+
+    mapping: for all layers or by layer, see `labkit.kernels.mappings.mappings_of`; hybrid where it is None.
+    """
+
+    def __init__(self, executor: Executor, network: Network, mapping: Mapping = None):
+        self.executor, self.network = executor, network
+        self.mapping = DEFAULT if mapping is None else mapping
+        self.mappings = mappings_of(network, mapping)
+        self.arrays = KernelArrays(executor, replays=set(self.mappings.values()) == {"tuned"})
+
+    def prepare(
+        self, name: str, layer: Layer, input_shapes: tuple[Shape, ...], batch: int, dtype: np.dtype
+    ) -> LayerOps:
+        """The layer called `name` for up to `batch` samples.
+
+        Raises LabError for a float type other than float32, for a layer that has no kernel or whose filter does not fit
+        the shared memory of a block, and where the batch will not fit the memory of the GPU.
+        """
+        if np.dtype(dtype) != np.float32:
+            raise LabError(f"kernels were asked for {np.dtype(dtype).name}", "take float32")
+        if name == self.network.nodes[0].name:
+            self._check_memory(batch)
+        if type(layer) not in OPS:
+            raise LabError(f"no kernel for layer {name!r} ({layer.kind})", "take backend cpu or reference")
+        needs_dx = self.network.needs_input_gradient(name)
+        return OPS[type(layer)](Place(name, layer, input_shapes, batch, self.mappings[name], self.executor, needs_dx))
+
+    def _check_memory(self, batch: int) -> None:
+        """Refuse a batch that cannot fit before anything is allocated, saying which would."""
+        free = getattr(self.executor, "free_bytes", lambda: None)()
+        if free is None or self._bytes(batch) <= free:
+            return
+        fits = batch
+        while fits and self._bytes(fits) > free:
+            fits //= 2
+        what = f"training {self.network.name!r} with batch {batch} takes about {self._bytes(batch):,} bytes"
+        instead = f"take a batch of {fits}" if fits else "take a smaller network"
+        raise LabError(f"{what}, and {free:,} are free on the GPU", instead)
+
+    def _bytes(self, batch: int) -> int:
+        """What a model keeps: every output and its gradient; weights, their gradients and one slot of an optimiser."""
+        return 2 * activation_bytes(self.network, batch) + 3 * FLOAT_BYTES * self.network.parameters

@@ -1,0 +1,120 @@
+"""Whole arrays of a model on an executor: what `labkit.engine.arrays.Arrays` asks for, done by kernels."""
+
+from collections.abc import Callable, Hashable
+from math import prod, sqrt
+from typing import Any
+
+import numpy as np
+
+from labkit.engine import losses
+from labkit.engine.arrays import Pending
+from labkit.kernels import vectors
+from labkit.kernels.executors import Executor, Stopwatch
+from labkit.kernels.launch import choose
+from labkit.kernels.loss import CROSS_ENTROPY, samples_work
+from labkit.kernels.update import UPDATES
+
+
+class KernelArrays:
+    """Arrays in the memory of `executor`. The methods are those of `labkit.engine.arrays.Arrays`.
+
+    replays: whether `replay` records what it is given; only where the executor can.
+    """
+
+    def __init__(self, executor: Executor, replays: bool = False) -> None:
+        self.executor = executor
+        self.replays = replays and hasattr(executor, "record")
+        self._staged: dict[str, Any] = {}
+        self._seen: set[Hashable] = set()
+        self._recordings: dict[Hashable, tuple[Any, Callable[[], None]]] = {}
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype):
+        return self.executor.empty(shape, dtype)
+
+    def put(self, host: np.ndarray, target=None):
+        return self.executor.put(host, target)
+
+    def get(self, array) -> np.ndarray:
+        return self.executor.get(array)
+
+    def stage(self, name: str, host: np.ndarray):
+        if host.dtype == np.int64:  # class numbers: kernels know 32-bit integers
+            host = host.astype(np.int32)
+        held = self._staged.get(name)
+        if held is None or held.shape[0] < host.shape[0] or held.shape[1:] != host.shape[1:]:
+            held = self._staged[name] = self.executor.empty(host.shape, host.dtype)
+        return self.executor.put(host, self.rows(held, host.shape[0]))
+
+    @staticmethod
+    def rows(array, n: int):
+        """The first n rows of `array`; itself if it has no more."""
+        return array if array.shape[0] == n else array[:n]
+
+    def copy(self, source, target) -> None:
+        self._whole(vectors.copy, source, target)
+
+    def add(self, a, b, target) -> None:
+        self._whole(vectors.add, a, b, target)
+
+    def apply(self, rule: str, arrays: tuple, constants: tuple[float, ...]) -> None:
+        launch = vectors.vector_launch(arrays[0].shape[0])
+        self.executor.launch(UPDATES[rule], launch, *arrays, *map(np.float32, constants))
+
+    def norms(self, vector, parts: dict[str, slice]) -> dict[str, float]:
+        if not parts:
+            return {}
+        sums = self.executor.put(np.zeros((len(parts), vectors.SUMS), np.float32))
+        for i, part in enumerate(parts.values()):
+            launch = vectors.vector_launch(part.stop - part.start, vectors.SUMS)
+            self.executor.launch(vectors.squares, launch, vector[part], sums[i])
+        totals = self.executor.get(sums).sum(axis=1, dtype=np.float64)
+        return {name: sqrt(total) for name, total in zip(parts, totals, strict=True)}
+
+    def loss(self, name: str, fused: bool, output, labels) -> Pending:
+        return self._cross_entropy(output, labels) if fused else self._on_host(name, output, labels)
+
+    def replay(self, key: Hashable, work: Callable[[], Any]) -> Any:
+        if key is None or not self.replays or key not in self._seen:
+            self._seen.add(key)  # the first time everything is compiled and allocated
+            return work()
+        if key not in self._recordings:
+            self._recordings[key] = self.executor.record(work)
+        result, again = self._recordings[key]
+        again()
+        return result
+
+    def stopwatch(self) -> Stopwatch:
+        return self.executor.stopwatch()
+
+    def _whole(self, kernel, *arrays) -> None:
+        n = prod(arrays[0].shape)
+        self.executor.launch(kernel, vectors.vector_launch(n), *(a.reshape(n) for a in arrays))
+
+    def _cross_entropy(self, logits, labels) -> Pending:
+        """Softmax and cross-entropy by the kernel; the values are fetched when they are asked for."""
+        n, K = logits.shape
+        dy = self._array("loss.dy", n, (K,), np.float32)
+        each = self._array("loss.each", n, (), np.float32)
+        right = self._array("loss.right", n, (), np.int32)
+        launch = choose("data", samples_work("loss", n))
+        self.executor.launch(CROSS_ENTROPY["data"], launch, logits, labels, each, right, dy, np.float32(1 / n))
+
+        def value() -> tuple[float, int]:
+            return float(self.executor.get(each).mean(dtype=np.float64)), int(self.executor.get(right).sum())
+
+        return Pending(value, dy)
+
+    def _on_host(self, name: str, output, labels) -> Pending:
+        """A loss that has no kernel: the output is fetched, and its gradient put back."""
+        host, classes = self.executor.get(output), self.executor.get(labels).astype(np.int64)
+        value, dy = losses.get(name)(host, classes)
+        correct = int(np.count_nonzero(host.argmax(axis=1) == classes))
+        there = self._array("loss.dy", len(host), host.shape[1:], np.float32)
+        self.executor.put(dy.astype(np.float32, copy=False), there)
+        return Pending(lambda: (float(value), correct), there)
+
+    def _array(self, name: str, n: int, shape: tuple[int, ...], dtype) -> Any:
+        held = self._staged.get(name)
+        if held is None or held.shape[0] < n or held.shape[1:] != shape:
+            held = self._staged[name] = self.executor.empty((n, *shape), dtype)
+        return self.rows(held, n)
