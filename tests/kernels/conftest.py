@@ -1,7 +1,8 @@
-"""Where the tests of kernels run them: on this machine's cores, on its GPU if it has one, and in Numba's simulator.
+"""Where the tests of kernels run them: on this machine's cores, on its GPU if it has one, thread by thread in the
+tracer, and in Numba's simulator.
 
-The simulator needs a process of its own, in which `simulated` runs those tests of a file again that have "tiny" in
-their name: there `on` is the simulator, and no block has more than 32 threads.
+Tests with "tiny" in their name run in all of these, in tracer and simulator with 32 threads per block at most. The
+others, of real sizes, run compiled only. The simulator needs a process of its own: see `simulated`.
 """
 
 import os
@@ -16,20 +17,39 @@ import pytest
 
 from labkit.engine.threads import limit
 from labkit.kernels.executors import Executor
+from labkit.kernels.executors.cpu import Cpu
 from labkit.kernels.launch import WARP, Launch
 from labkit.kernels.source import SIMULATED
+from labkit.kernels.trace import findings, trace
 from labkit.machine.gpu import first_gpu
 
-PLACES = ("simulator",) if SIMULATED else ("cpu", "gpu") if first_gpu() else ("cpu",)
+COMPILED = ("cpu", "gpu") if first_gpu() else ("cpu",)
+PLACES = ("simulator",) if SIMULATED else (*COMPILED, "tracer")
 
 
-@pytest.fixture(scope="session", params=PLACES)
+class Tracer(Cpu):
+    """Runs kernels thread by thread, and fails for races, indices outside, memory never written and float64."""
+
+    name = "tracer"
+
+    def launch(self, kernel: Callable, launch: Launch, *arguments: Any) -> None:
+        # Whether all of an output was written is left to the comparison of its values, which begin as NaN.
+        found = findings(trace(kernel, launch, *arguments), outputs=())
+        assert not found, "\n".join(map(str, found))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that asks for `on` (or for `run`) in each of its places."""
+    if "on" in metafunc.fixturenames:
+        places = PLACES if "tiny" in metafunc.function.__name__ else [p for p in PLACES if p in COMPILED]
+        metafunc.parametrize("on", places, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def on(request) -> Executor:
-    """Each executor that there is."""
-    if request.param == "cpu":
-        from labkit.kernels.executors.cpu import Cpu
-
-        return Cpu()
+    """One of the places."""
+    if request.param in ("cpu", "tracer"):
+        return Cpu() if request.param == "cpu" else Tracer()
     from labkit.kernels.executors.gpu import gpu
 
     return gpu()
@@ -40,7 +60,7 @@ def run(on) -> Callable[..., list[np.ndarray]]:
     """run(kernel, launch, *arguments): the arrays among `arguments` as they are after the launch; copies, in order."""
 
     def started(kernel: Callable, launch: Launch, *arguments: Any) -> list[np.ndarray]:
-        if SIMULATED:
+        if on.name in ("simulator", "tracer"):
             launch = replace(launch, block=min(launch.block, WARP))
         given = [on.put(np.ascontiguousarray(a)) if isinstance(a, np.ndarray) else a for a in arguments]
         with limit(2):
