@@ -22,7 +22,7 @@ def kernel_name(kernel: Callable) -> str:
 
 @cache
 def table() -> dict[str, dict[str, dict[str, Any]]]:
-    """Kernel -> architecture such as 'sm_90' -> {'registers': ..., 'shared_bytes': ..., 'per_ffma': ...}."""
+    """Kernel -> architecture such as 'sm_90' -> {'registers', 'shared_bytes', 'per_ffma', 'per_ffma_short'}."""
     return json.loads(FILE.read_text(encoding="utf-8"))["kernels"]
 
 
@@ -40,9 +40,13 @@ def shared_bytes_of(kernel: str | Callable, cc: tuple[int, int]) -> int:
     return _entry(kernel, cc)["shared_bytes"]
 
 
-def per_ffma_of(kernel: str | Callable, cc: tuple[int, int]) -> float | None:
-    """Instructions per float32 multiply-add in the hottest loop, as `registers_of`; None where no loop has one."""
-    return _entry(kernel, cc)["per_ffma"]
+def per_ffma_of(kernel: str | Callable, cc: tuple[int, int], short: bool = False) -> float | None:
+    """Instructions per float32 multiply-add in the hottest loop, as `registers_of`; None where no loop has one.
+
+    That loop is unrolled by four; short: what runs instead where its sum is of three products or fewer, such as a row
+    of a 3 x 3 filter.
+    """
+    return _entry(kernel, cc)["per_ffma_short" if short else "per_ffma"]
 
 
 def _entry(kernel: str | Callable, cc: tuple[int, int]) -> dict[str, Any]:

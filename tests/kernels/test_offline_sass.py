@@ -75,6 +75,32 @@ def test_the_unrolled_loop_is_hotter_than_its_remainder_and_one_without_multiply
     assert sass.hottest((copy,)) is None
 
 
+def test_the_deeper_loop_is_hotter_whatever_a_special_case_computes():
+    special, outer = Loop(0, 16, (), {"FFMA": 26}), Loop(16, 64, (), {"FFMA": 20})
+    inner = Loop(32, 48, (16,), {"FFMA": 4})
+    assert sass.hottest((special, outer, inner)) == inner
+
+
+OUTER = Loop(0, 96, (), {"FFMA": 7, "LDG": 9, "BRA": 2})
+INNER = Loop(16, 48, (0,), {"FFMA": 4, "LDG": 4, "BRA": 1})
+
+
+def test_what_a_loop_does_besides_the_one_in_it():
+    found = (OUTER, INNER, Loop(112, 128, (), {"FADD": 1}))
+    assert sass.around(found, INNER) == OUTER and sass.around(found, OUTER) is None
+    assert sass.besides(found, INNER) == Loop(0, 96, (), {"LDG": 5, "FFMA": 3, "BRA": 1})
+    assert sass.besides((Loop(0, 96, (), INNER.mix | {"LDG": 9}), INNER), INNER) is None
+    assert sass.besides((Loop(0, 96, (), INNER.mix | {"FFMA": 20}), INNER), INNER) is None
+    assert sass.besides((INNER,), INNER) is None
+
+
+def test_a_nest_counts_its_inner_loop_as_often_as_it_runs():
+    found = (OUTER, INNER)
+    assert sass.nest(found, 4) == INNER
+    assert sass.nest(found, 8) == Loop(0, 96, (), {"LDG": 13, "FFMA": 11, "BRA": 3})
+    assert sass.nest((INNER,), 8) == INNER and sass.nest((), 8) is None
+
+
 @pytest.mark.parametrize(
     ("opcode", "family"),
     [

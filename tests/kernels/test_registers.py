@@ -7,8 +7,8 @@ from labkit.kernels import registers
 from labkit.kernels.conv.forward import forward_hybrid
 from labkit.kernels.offline import table
 
-OLD = {"registers": 40, "shared_bytes": 0, "per_ffma": None}
-NEW = {"registers": 48, "shared_bytes": 128, "per_ffma": 30.0}
+OLD = {"registers": 40, "shared_bytes": 0, "per_ffma": None, "per_ffma_short": None}
+NEW = {"registers": 48, "shared_bytes": 128, "per_ffma": 30.0, "per_ffma_short": 50.0}
 SMALL = {"k": {"sm_75": OLD, "sm_90": NEW}}
 
 
@@ -23,7 +23,13 @@ def test_the_newest_architecture_that_the_gpu_can_run(monkeypatch, cc, expected)
     monkeypatch.setattr(registers, "table", lambda: SMALL)
     assert registers.registers_of("k", cc) == expected
     assert registers.shared_bytes_of("k", cc) == (128 if expected == 48 else 0)
-    assert registers.per_ffma_of("k", cc) == (30 if expected == 48 else None)
+
+
+def test_instructions_per_multiply_add(monkeypatch):
+    assert registers.per_ffma_of(forward_hybrid, (9, 0), short=True) > registers.per_ffma_of(forward_hybrid, (9, 0)) > 1
+    monkeypatch.setattr(registers, "table", lambda: SMALL)
+    assert [registers.per_ffma_of("k", (9, 0), short) for short in (False, True)] == [30, 50]
+    assert registers.per_ffma_of("k", (8, 0)) is None
 
 
 def test_an_unknown_kernel():
@@ -37,9 +43,14 @@ def test_stale_is_what_differs_by_more_than_the_tolerances():
 
     assert table.stale(SMALL, SMALL) == []
     assert table.stale(SMALL, changed(registers=48 + table.REGISTERS_APART, per_ffma=33.0)) == []
-    far = [{"registers": 49 + table.REGISTERS_APART}, {"shared_bytes": 256}, {"per_ffma": 40.0}, {"per_ffma": None}]
-    for values in far:
+    far = [{"registers": 49 + table.REGISTERS_APART}, {"shared_bytes": 256}, {"per_ffma": 40.0}]
+    for values in [*far, {"per_ffma_short": None}]:
         assert table.stale(SMALL, changed(**values)) == [f"k for sm_90: recorded {NEW}, compiled {NEW | values}"]
     assert table.stale({}, SMALL) == ["k: not in registers.json"]
     assert table.stale(SMALL, {}) == ["k: in registers.json, but there is no such kernel"]
-    assert table.stale({"k": {"sm_75": OLD}}, SMALL) == [f"k for sm_90: recorded None, compiled {NEW}"]
+    assert table.stale({"k": {"sm_75": OLD}}, SMALL) == [f"k for sm_90: recorded {{}}, compiled {NEW}"]
+
+
+def test_what_was_not_disassembled_is_not_compared():
+    assert table.stale(SMALL, {"k": {"sm_90": {"registers": 48, "shared_bytes": 128}}}) == []
+    assert len(table.stale(SMALL, {"k": {"sm_90": {"registers": 80, "shared_bytes": 128}}})) == 1

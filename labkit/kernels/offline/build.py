@@ -12,6 +12,7 @@ from labkit.kernels.offline import insides, sass, tools
 from labkit.kernels.source import cuda
 from labkit.machine.origin import MODELLED
 
+Capability = tuple[int, int]  # such as (9, 0)
 OLDEST = (7, 5)  # what toolkit 13 compiles for
 ARCHITECTURES = ((7, 5), (8, 0), (9, 0))  # of the gates: Turing, Ampere (A100), Hopper (H100, H200)
 
@@ -27,7 +28,7 @@ class Compiled:
     """
 
     kernel: str
-    cc: tuple[int, int]
+    cc: Capability
     registers: int
     spill_bytes: int
     stack_bytes: int
@@ -48,12 +49,24 @@ class Compiled:
         return sass.hottest(self.loops)
 
     @property
+    def short_loop(self) -> sass.Loop | None:
+        """What runs instead of the hot loop where that is unrolled and a filter is too narrow for it, see
+        `sass.besides`; the hot loop itself where there is no such code.
+        """
+        hot = self.hot_loop
+        return hot and (sass.besides(self.loops, hot) or hot)
+
+    def trip(self, ffma: int) -> sass.Loop | None:
+        """One trip of the loop nest that does `ffma` multiply-adds, see `sass.nest`."""
+        return sass.nest(self.loops, ffma)
+
+    @property
     def doubles(self) -> tuple[str, ...]:
         """Lines of the PTX that work in double precision; a float32 kernel has none."""
         return tuple(line.strip() for line in self.ptx.splitlines() if re.search(r"\.f64\b", line))
 
 
-def architecture(cc: tuple[int, int]) -> str:
+def architecture(cc: Capability) -> str:
     """(9, 0) -> 'sm_90', as the compilers call it."""
     return f"sm_{cc[0]}{cc[1]}"
 
@@ -67,7 +80,7 @@ def signature(*arguments: Any) -> tuple[Any, ...]:
 
 
 def compile_kernel(
-    kernel: Callable, types: tuple[Any, ...], cc: tuple[int, int] = (9, 0), *, loops: bool = True, **options: Any
+    kernel: Callable, types: tuple[Any, ...], cc: Capability = (9, 0), *, loops: bool = True, **options: Any
 ) -> Compiled:
     """Compile the plain function `kernel` for arguments of `types` (see `signature`) and a GPU of capability `cc`.
 
@@ -75,20 +88,24 @@ def compile_kernel(
     Raises LabError where the tools are missing or refuse, for a `cc` before 7.5, and for a kernel that Numba cannot
     compile.
     """
+    return assemble(kernel.__name__, ptx_of(kernel, types, cc, **options), cc, loops)
+
+
+def ptx_of(kernel: Callable, types: tuple[Any, ...], cc: Capability, **options: Any) -> str:
+    """PTX of `kernel`, as text; arguments and errors as for `compile_kernel`."""
     if tuple(cc) < OLDEST:
         raise LabError(f"nothing is compiled for compute capability {cc[0]}.{cc[1]}", "take 7.5 (Turing) or newer")
-    found = tools.find()
-    with insides.answers(tuple(cc), found.libdevice):
+    with insides.answers(tuple(cc), tools.find().libdevice):
         try:
-            ptx, _ = cuda.compile_ptx(kernel, types, cc=tuple(cc), **options)
+            return cuda.compile_ptx(kernel, types, cc=tuple(cc), **options)[0]
         except Exception as error:  # Numba's errors of typing and lowering, and those of libNVVM, share no better class
             why = _reason(error)
             raise LabError(f"{kernel.__name__} does not compile for {architecture(cc)}: {why}") from error
-    return assemble(kernel.__name__, ptx, tuple(cc), found, loops)
 
 
-def assemble(name: str, ptx: str, cc: tuple[int, int], found: tools.Tools, loops: bool = True) -> Compiled:
-    """Machine code of the one kernel in `ptx`; LabError where ptxas refuses it."""
+def assemble(name: str, ptx: str, cc: Capability, loops: bool = True) -> Compiled:
+    """Machine code of the one kernel in `ptx`, made for `cc` or an older GPU; LabError where ptxas refuses it."""
+    found = tools.find()
     entry = re.search(r"\.entry\s+([\w$]+)", ptx)[1]
     with tempfile.TemporaryDirectory() as folder:
         source, cubin = Path(folder) / "kernel.ptx", Path(folder) / "kernel.cubin"
@@ -98,7 +115,7 @@ def assemble(name: str, ptx: str, cc: tuple[int, int], found: tools.Tools, loops
     code = sass.read(document, entry) if loops else ()
     return Compiled(
         kernel=name,
-        cc=cc,
+        cc=tuple(cc),
         registers=_number(r"Used (\d+) registers", said),
         spill_bytes=_number(r"(\d+) bytes spill stores", said) + _number(r"(\d+) bytes spill loads", said),
         stack_bytes=_number(r"(\d+) bytes stack frame", said),

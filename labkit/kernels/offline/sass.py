@@ -132,12 +132,42 @@ def loops(code: tuple[Instruction, ...]) -> tuple[Loop, ...]:
 
 
 def hottest(found: tuple[Loop, ...]) -> Loop | None:
-    """The loop in which the time goes: of those with multiply-adds that hold no other such loop, the one with the most
+    """The loop in which the time goes: of the most deeply nested ones with multiply-adds the one with the most of them
     (compilers unroll, and keep a short loop for the rest). None where no loop multiplies and adds.
     """
     busy = [loop for loop in found if loop.ffma]
-    inner = [loop for loop in busy if not any(loop.start in other.within for other in busy)]
-    return max(inner, key=lambda loop: loop.ffma, default=None)
+    return max(busy, key=lambda loop: (len(loop.within), loop.ffma), default=None)
+
+
+def around(found: tuple[Loop, ...], inner: Loop) -> Loop | None:
+    """The smallest loop that `inner` stands in, None where it stands in none."""
+    return min((loop for loop in found if loop.start in inner.within), key=lambda loop: loop.instructions, default=None)
+
+
+def besides(found: tuple[Loop, ...], inner: Loop) -> Loop | None:
+    """What the loop around `inner` holds besides it, as a loop; None if it has no multiply-add, or as many as `inner`.
+
+    Compilers unroll by four and put a rest of up to three behind: all that runs where a filter is narrower than four.
+    """
+    outer = around(found, inner)
+    rest = Counter(outer.mix) - Counter(inner.mix) if outer else Counter()
+    if not 0 < rest["FFMA"] < inner.ffma:
+        return None
+    return Loop(outer.start, outer.end, outer.within, dict(rest.most_common()))
+
+
+def nest(found: tuple[Loop, ...], ffma: int) -> Loop | None:
+    """One trip that does `ffma` multiply-adds, as a loop: the hottest one if it does so many itself, else the loop
+    around it with the hottest counted as often as that takes. None where no loop multiplies and adds.
+    """
+    hot = hottest(found)
+    outer = around(found, hot) if hot else None
+    if outer is None or hot.ffma >= ffma:
+        return hot
+    mix = Counter(outer.mix)
+    for family, count in hot.mix.items():
+        mix[family] += count * (ffma // hot.ffma - 1)
+    return Loop(outer.start, outer.end, outer.within, dict(mix.most_common()))
 
 
 def _blocks(code: tuple[Instruction, ...]) -> dict[int, int]:

@@ -25,40 +25,38 @@ Rows = dict[str, dict[str, dict[str, Any]]]
 
 
 def entries(found: Found) -> Rows:
-    """The table for what `compile_all` found; raises the first error in it."""
+    """The table for what `compile_all` found, loops only where it was disassembled; raises the first error in it."""
     rows: Rows = {}
     for name, by_cc in sorted(found.items()):
         for compiled in by_cc.values():
             if isinstance(compiled, LabError):
                 raise compiled
-            hot = compiled.hot_loop
-            rows.setdefault(name, {})[compiled.architecture] = {
-                "registers": compiled.registers,
-                "shared_bytes": compiled.shared_bytes,
-                "per_ffma": round(hot.per_ffma, 2) if hot else None,
-            }
+            entry = {"registers": compiled.registers, "shared_bytes": compiled.shared_bytes}
+            if compiled.code_bytes:
+                hot, short = compiled.hot_loop, compiled.short_loop
+                entry["per_ffma"] = round(hot.per_ffma, 2) if hot else None
+                entry["per_ffma_short"] = round(short.per_ffma, 2) if short else None
+            rows.setdefault(name, {})[compiled.architecture] = entry
     return rows
 
 
 def stale(recorded: Rows, fresh: Rows) -> list[str]:
-    """What differs between two tables by more than the tolerances, one line each."""
+    """What differs between two tables by more than the tolerances, as far as `fresh` knows it, one line each."""
     lines = [f"{name}: not in registers.json" for name in fresh.keys() - recorded.keys()]
     lines += [f"{name}: in registers.json, but there is no such kernel" for name in recorded.keys() - fresh.keys()]
     for name in fresh.keys() & recorded.keys():
         for architecture, new in fresh[name].items():
-            old = recorded[name].get(architecture)
-            if old is None or _apart(old, new):
+            old = recorded[name].get(architecture, {})
+            if any(_apart(what, old.get(what), new[what]) for what in new):
                 lines.append(f"{name} for {architecture}: recorded {old}, compiled {new}")
     return sorted(lines)
 
 
-def _apart(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Whether two entries differ by more than compilers of two releases may."""
-    if abs(old["registers"] - new["registers"]) > REGISTERS_APART or old["shared_bytes"] != new["shared_bytes"]:
-        return True
-    if old["per_ffma"] is None or new["per_ffma"] is None:
-        return old["per_ffma"] != new["per_ffma"]
-    return abs(old["per_ffma"] - new["per_ffma"]) > PER_FFMA_APART * max(old["per_ffma"], new["per_ffma"])
+def _apart(what: str, old: float | None, new: float | None) -> bool:
+    """Whether two numbers differ by more than compilers of two releases may."""
+    if old is None or new is None or what == "shared_bytes":
+        return old != new
+    return abs(old - new) > (REGISTERS_APART if what == "registers" else PER_FFMA_APART * max(old, new))
 
 
 def main(arguments: list[str] | None = None) -> int:
