@@ -41,7 +41,10 @@ def backward_data(sizes: ConvSizes, pick: Pick | None = None) -> Recipe:
 
 
 def backward_weights(sizes: ConvSizes, pick: Pick | None = None, bias: bool = True) -> Recipe:
-    """dweight, and dbias if `bias`, from arrays x, dy, dweight, dbias. Workspace: parts, and bias_parts if `bias`."""
+    """dweight, and dbias if `bias`, from arrays x, dy, dweight, dbias. Workspace: parts, and bias_parts if `bias`.
+
+    Neither gradient has to begin at a 16-byte boundary.
+    """
     pick, values, C = pick or plan(sizes, "KU"), sizes.K * (sizes.C // sizes.groups) * sizes.R * sizes.S, sizes.C
     _check(pick, ("weights", "weights_few"))
     workspace, split = {"parts": pick.split * values}, pick.split
@@ -53,7 +56,7 @@ def backward_weights(sizes: ConvSizes, pick: Pick | None = None, bias: bool = Tr
         kernel, launch = weights_few.make(sizes, pick.tile, split, pick.asynchronous)
         steps = [Step(kernel, launch, ("x", "dy", "parts" if split > 1 else "dweight"))]
         if split > 1:
-            steps.append(Step(*parts.make(values, split), ("parts", "parts", "dweight")))
+            steps.append(Step(*parts.make(values, split, aligned=False), ("parts", "parts", "dweight")))
         else:
             workspace = {}
     if bias:
@@ -67,7 +70,7 @@ def bias_gradient(N: int, channels: int, plane: int) -> tuple[list[Step], dict[s
     split = 1 if plane == 1 else min(N, ceil(BLOCKS_WANTED / channels))
     if split == 1:
         return [Step(*channel_sums.make(N, channels, plane), ("dy", "dbias"))], {}
-    summing, adding = channel_sums.make(N, channels, plane, split), parts.make(channels, split)
+    summing, adding = channel_sums.make(N, channels, plane, split), parts.make(channels, split, aligned=False)
     steps = [Step(*summing, ("dy", "bias_parts")), Step(*adding, ("bias_parts", "bias_parts", "dbias"))]
     return steps, {"bias_parts": split * channels}
 

@@ -66,12 +66,12 @@ class Moves:
         return self.step_apart * self.step_stride + self.row_apart * self.row_stride
 
 
-def moves(extent: int, rows: int, steps: int, across: bool, tile: Tile) -> Moves:
+def moves(extent: int, rows: int, steps: int, across: bool, tile: Tile, aligned: bool) -> Moves:
     """Moves of a matrix with `rows` rows for a tile of `extent` rows."""
     if across:
         apart = tile.threads // tile.BK
         return Moves(True, 1, extent // apart, 0, apart, 1, steps)
-    values = 4 if rows % 4 == 0 else 1
+    values = 4 if rows % 4 == 0 and aligned else 1
     apart = values * tile.threads // extent
     return Moves(False, values, tile.BK // apart, apart, 0, rows, 1)
 
@@ -94,24 +94,31 @@ def bring(dst, i, src, j, steps, rows, values, copies, step_apart, row_apart, ds
 
 @cache
 def make(
-    product: Product, tile: Tile, split: int = 1, function: int = 0, add_bias: bool = False, asynchronous: bool = True
+    product: Product,
+    tile: Tile,
+    split: int = 1,
+    function: int = 0,
+    add_bias: bool = False,
+    asynchronous: bool = True,
+    aligned: bool = True,
 ) -> tuple[Callable, Launch]:
     """Kernel (a, b, bias, out), all flat float32, and its launch. out: [split][rows][columns].
 
     bias [columns]: read only if `add_bias`. function: index of f in `activate.FUNCTIONS`; with split > 1 bias and f
-    belong into `parts`, which adds the parts. Block (x, y, z): BN columns x, BM rows y, part z.
+    belong into `parts`, which adds the parts. aligned: False where b or out does not begin at a 16-byte boundary.
+    Block (x, y, z): BN columns x, BM rows y, part z.
     """
     M, J, KS = product.rows, product.columns, product.steps
     BM, BN, BK, TM, TN, THREADS = tile.BM, tile.BN, tile.BK, tile.TM, tile.TN, tile.threads
     LX, LY, WARPS_X, A_GAP, B_GAP = tile.LX, tile.LY, tile.MX // tile.LX, BM * 4 // TM, BN * 4 // TN
     A_ROW, B_ROW = BM + SKEW, BN + SKEW
     A_SIZE, B_SIZE, A_BOTH, B_BOTH, SUMS = BK * A_ROW, BK * B_ROW, 2 * BK * A_ROW, 2 * BK * B_ROW, TM * TN
-    one, two = moves(BM, M, KS, product.a_across, tile), moves(BN, J, KS, product.b_across, tile)
+    one, two = moves(BM, M, KS, product.a_across, tile, True), moves(BN, J, KS, product.b_across, tile, aligned)
     A_ACROSS, A_VALUES, A_COPIES, A_STEP, A_APART = one.across, one.values, one.copies, one.step_stride, one.step_apart
     B_ACROSS, B_VALUES, B_COPIES, B_STEP, B_APART = two.across, two.values, two.copies, two.step_stride, two.step_apart
     A_NEXT, A_ROWS, A_LINE, A_TO = one.source_apart, one.row_apart, one.row_stride, A_APART * A_ROW + one.row_apart
     B_NEXT, B_ROWS, B_LINE, B_TO = two.source_apart, two.row_apart, two.row_stride, B_APART * B_ROW + two.row_apart
-    CHUNKS, ASYNCHRONOUS, VECTORS = ceil(KS / (BK * split)), asynchronous, J % 4 == 0
+    CHUNKS, ASYNCHRONOUS, VECTORS = ceil(KS / (BK * split)), asynchronous, J % 4 == 0 and aligned
     WHOLE, FUNCTION, BIAS = KS % (BK * split) == 0, function, add_bias
 
     def product_of_matrices(a, b, bias, out):

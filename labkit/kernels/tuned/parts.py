@@ -20,15 +20,22 @@ def finished(bias, total, i, plane, channels, function, add_bias):
 
 @cache
 def make(
-    values: int, split: int, plane: int = 1, channels: int = 1, function: int = 0, add_bias: bool = False
+    values: int,
+    split: int,
+    plane: int = 1,
+    channels: int = 1,
+    function: int = 0,
+    add_bias: bool = False,
+    aligned: bool = True,
 ) -> tuple[Callable, Launch]:
     """Kernel (parts, bias, out): out[i] = f(sum over s of parts[s * values + i] + bias[i // plane % channels]).
 
     All flat float32: parts [split * values], bias [channels] (read only if `add_bias`), out [values]. function: index
-    into `activate.FUNCTIONS`. One thread per four values, or per value where `values` is no multiple of four.
+    into `activate.FUNCTIONS`. One thread per four values, or per value where `values` is no multiple of four or `out`
+    is not `aligned` to 16 bytes.
     """
     VALUES, SPLIT, PLANE, CHANNELS, FUNCTION, BIAS = values, split, plane, channels, function, add_bias
-    LANES = 1 if values % 4 else 4
+    LANES = 1 if values % 4 or not aligned else 4
 
     def sum_of_parts(parts, bias, out):
         i = (cuda.blockIdx.x * THREADS + cuda.threadIdx.x) * LANES

@@ -28,9 +28,10 @@ class Pick:
 
 @dataclass(frozen=True)
 class Step:
-    """One launch. arguments: names of arrays, all flat (`reshape(-1)`) and beginning at a 16-byte boundary.
+    """One launch. arguments: names of arrays, all flat (`reshape(-1)`); a number among them is passed as it is.
 
-    A number among them is passed as it is.
+    Arrays begin at 16-byte boundaries, but weights, biases and their gradients, which may be pieces of one long vector,
+    need not (of dense layers: see `aligned` there).
     """
 
     kernel: Callable

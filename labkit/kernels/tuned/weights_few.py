@@ -46,7 +46,8 @@ def make(sizes: ConvSizes, tile: Tile, split: int = 1, asynchronous: bool = True
     A_SIZE, B_SIZE, A_BOTH, B_BOTH, SUMS = BK * A_ROW, BK * B_ROW, 2 * BK * A_ROW, 2 * BK * B_ROW, TM * TN
     ROWS, PIXELS, CRS, PLANE = THREADS // BK, sizes.N * PQ, C * R * S, H * W
     A_COPIES, B_COPIES = BM // ROWS, BN // ROWS
-    CHUNKS, SPLIT, ASYNCHRONOUS, VECTORS = ceil(PIXELS / (BK * split)), split, asynchronous, CRS % 4 == 0
+    CHUNKS, SPLIT, ASYNCHRONOUS = ceil(PIXELS / (BK * split)), split, asynchronous
+    VECTORS = split > 1 and CRS % 4 == 0  # a layer's gradient may begin anywhere in the vector of all
 
     def weight_gradient_few(x, dy, out):
         a = cuda.shared.array(A_BOTH, float32, alignment=16)
