@@ -15,6 +15,7 @@ from labkit.machine.gpus import GpuData
 
 FLOAT_BYTES = 4
 PER_TAP = 35.0  # instructions, of a kernel whose machine code has no multiply-add to count them by
+PASSING_REGISTERS = 32  # of kernels that only pass over their arrays: they wait for memory, whatever they hold
 
 
 def modelled(kernel: Callable, launch: Launch, arguments: tuple[Any, ...], gpu: GpuData) -> Timing:
@@ -29,8 +30,11 @@ def modelled(kernel: Callable, launch: Launch, arguments: tuple[Any, ...], gpu: 
 def code_of(kernel: Callable, gpu: GpuData) -> Code:
     """What is known of the machine code of `kernel` for `gpu`."""
     capability = gpu.capability
+    if kernel_name(kernel).rpartition("_")[0] not in COSTS:
+        return Code(PASSING_REGISTERS, PER_TAP, PER_TAP)
     per_tap = per_ffma_of(kernel, capability) or PER_TAP
-    return Code(registers_of(kernel, capability), per_tap, shared_bytes_of(kernel, capability))
+    short = per_ffma_of(kernel, capability, short=True) or per_tap
+    return Code(registers_of(kernel, capability), per_tap, short, shared_bytes_of(kernel, capability))
 
 
 def work_of(kernel: Callable, launch: Launch, arguments: tuple[Any, ...]) -> BlockWork:
@@ -57,7 +61,8 @@ def _conv_forward(mapping: str, launch: Launch, x, weight, bias, y, *_) -> Block
     items = {"data": K * P * Q, "model": N * P * Q, "hybrid": P * Q}[mapping]
     copies = 0 if mapping == "data" else taps
     per_wave = {"data": _bytes(weight), "model": _bytes(x), "hybrid": 0}[mapping]
-    return BlockWork(items, taps, copies, bytes_once=_bytes(x, weight, bias, y), bytes_per_wave=per_wave)
+    once = _bytes(x, weight, bias, y)
+    return BlockWork(items, taps, copies, row=weight.shape[3], bytes_once=once, bytes_per_wave=per_wave)
 
 
 def _conv_backward_data(mapping: str, launch: Launch, dy, weight, dx, stride_h, stride_w, *_) -> BlockWork:
@@ -70,6 +75,7 @@ def _conv_backward_data(mapping: str, launch: Launch, dy, weight, dx, stride_h, 
         items,
         copies / (stride_h * stride_w),
         0 if mapping == "data" else copies,
+        row=-(-weight.shape[3] // stride_w),
         bytes_once=_bytes(dy, weight, dx),
         bytes_per_wave=per_wave,
     )
@@ -84,6 +90,7 @@ def _conv_backward_weights(mapping: str, launch: Launch, x, dy, dweight, dbias, 
         taps=P * Q * (N if mapping == "model" else 1),
         atomics=0 if mapping == "model" else 1,
         passes=1 + WARP / dweight.shape[3],
+        row=Q,
         bytes_once=_bytes(x, dy, dweight, dbias),
         bytes_per_wave=_bytes(x) if mapping == "model" else 0,
     )
@@ -99,7 +106,7 @@ def _dense_forward(mapping: str, launch: Launch, x, weight, bias, y, *_) -> Bloc
         return BlockWork(K, F, passes=1 + WARP, bytes_once=once, bytes_per_wave=_bytes(weight))
     if mapping == "model":
         return BlockWork(N, F, copies=F, passes=1 + min(N, WARP), bytes_once=once, bytes_per_wave=_bytes(x))
-    return BlockWork(launch.block, F / launch.block, bytes_once=once)
+    return BlockWork(launch.block, F / launch.block, row=-(-F // launch.block), bytes_once=once)
 
 
 def _dense_backward_data(mapping: str, launch: Launch, dy, weight, dx) -> BlockWork:
@@ -110,7 +117,7 @@ def _dense_backward_data(mapping: str, launch: Launch, dy, weight, dx) -> BlockW
         return BlockWork(F, K, bytes_once=once, bytes_per_wave=_bytes(weight))
     if mapping == "model":
         return BlockWork(N, K, copies=K, passes=1 + min(N, WARP), bytes_once=once, bytes_per_wave=_bytes(dy))
-    return BlockWork(launch.block, K / launch.block, passes=1 + WARP, bytes_once=once)
+    return BlockWork(launch.block, K / launch.block, passes=1 + WARP, row=-(-K // launch.block), bytes_once=once)
 
 
 def _dense_backward_weights(mapping: str, launch: Launch, x, dy, dweight, dbias) -> BlockWork:
@@ -123,7 +130,7 @@ def _dense_backward_weights(mapping: str, launch: Launch, x, dy, dweight, dbias)
     }[mapping]
     per_wave = _bytes(dweight) if mapping == "data" else 0
     once = _bytes(x, dy, dweight, dbias)
-    return BlockWork(items, taps, atomics=atomics, bytes_once=once, bytes_per_wave=per_wave)
+    return BlockWork(items, taps, atomics=atomics, row=taps, bytes_once=once, bytes_per_wave=per_wave)
 
 
 COSTS: dict[str, Callable[..., BlockWork]] = {

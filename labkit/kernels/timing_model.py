@@ -37,7 +37,7 @@ LOAD_CLOCKS = {(3, 5): 200, (6, 0): 82, (6, 1): 216, (7, 5): 32}
 LATER_ARITHMETIC_CLOCKS, LATER_LOAD_CLOCKS, ATOMIC_CLOCKS = 4, 40, 250
 
 SIDE_BY_SIDE = 2  # instructions of a warp under way at once: the addresses of a tap's two operands need not wait
-UNROLLED = 4  # taps whose loads are under way at once: the compiler unrolls the innermost loop by four
+UNROLLED = 4  # the compiler unrolls the innermost loop by four; the loads of four taps are then under way at once
 ITEM_INSTRUCTIONS = 60  # to find an item's place and to store it
 COPY_INSTRUCTIONS = 30  # to copy one value into shared memory: the same divisions, and a load
 ATOMICS_PER_CLOCK = 1  # of one SM, where they hit different addresses
@@ -51,7 +51,8 @@ class BlockWork:
     items: values that its threads compute, stride by stride. taps: products that each is the sum of. copies: values
     that all threads first copy into shared memory. atomics: atomic additions per item. passes: of the load path for
     one tap of one warp (1 for 32 neighbours, or for one value that all read; up to 32 where lanes are scattered).
-    bytes_once: of all arrays of the whole grid, each once. bytes_per_wave: of arrays that every block reads whole.
+    row: taps of the innermost loop, such as a row of the filter. bytes_once: of all arrays of the whole grid, each
+    once. bytes_per_wave: of arrays that every block reads whole.
     """
 
     items: int
@@ -59,16 +60,21 @@ class BlockWork:
     copies: int = 0
     atomics: int = 0
     passes: float = 2
+    row: int = UNROLLED
     bytes_once: int = 0
     bytes_per_wave: int = 0
 
 
 @dataclass(frozen=True)
 class Code:
-    """What the machine code of a kernel says: per thread, and per tap of its innermost loop."""
+    """What the machine code of a kernel says: registers per thread, instructions per tap of its innermost loop.
+
+    per_tap: where the loop is unrolled. per_tap_short: for what is left of it, all of a row of three or fewer.
+    """
 
     registers: int
-    instructions_per_tap: float
+    per_tap: float
+    per_tap_short: float
     shared_bytes: int = 0
 
 
@@ -104,9 +110,15 @@ def seconds_of(launch: Launch, work: BlockWork, code: Code, gpu: GpuData) -> Tim
 
 def _issue(work: BlockWork, code: Code, gpu: GpuData) -> float:
     """Clocks in which an SM issues all instructions of one block."""
-    per_item = work.taps * code.instructions_per_tap + ITEM_INSTRUCTIONS
+    per_item = work.taps * _per_tap(work, code) + ITEM_INSTRUCTIONS
     instructions = per_item * _warps(work.items) + COPY_INSTRUCTIONS * _warps(work.copies)
     return instructions / gpu.sm.schedulers
+
+
+def _per_tap(work: BlockWork, code: Code) -> float:
+    """Instructions per tap: fours of a row in the unrolled loop, the rest of it in the short one."""
+    rest = work.row % UNROLLED
+    return ((work.row - rest) * code.per_tap + rest * code.per_tap_short) / work.row
 
 
 def _loads(work: BlockWork, code: Code) -> float:
@@ -119,7 +131,8 @@ def _chain(launch: Launch, work: BlockWork, code: Code, gpu: GpuData) -> float:
     """Clocks that the busiest warp of a block needs when nobody is in its way."""
     step = ARITHMETIC_CLOCKS.get(gpu.capability[0], LATER_ARITHMETIC_CLOCKS) / SIDE_BY_SIDE
     load = LOAD_CLOCKS.get(gpu.capability, LATER_LOAD_CLOCKS)
-    tap = code.instructions_per_tap * step + load / UNROLLED
+    unrolled, rest = divmod(work.row, UNROLLED)
+    tap = _per_tap(work, code) * step + load * (unrolled + rest) / work.row
     item = work.taps * tap + ITEM_INSTRUCTIONS * step + work.atomics * ATOMIC_CLOCKS
     copy = COPY_INSTRUCTIONS * step + load
     return ceil(work.items / launch.block) * item + ceil(work.copies / launch.block) * copy

@@ -12,7 +12,7 @@ from labkit.kernels.timing_model import START_S, BlockWork, Code, seconds_of
 from labkit.machine import gpus
 
 H200, K40 = gpus.find("h200"), gpus.find("k40")
-CODE = Code(registers=60, instructions_per_tap=40)
+CODE = Code(registers=60, per_tap=40, per_tap_short=50)
 
 
 def array(*shape):
@@ -48,6 +48,17 @@ def test_one_block_waits_for_its_own_chain():
     few, full = (seconds_of(Launch((n, 1, 1), 256), work, CODE, H200) for n in (1, 132))
     assert few.bound == "latency" and few.seconds == full.seconds
     assert few.bounds_s["latency"] == pytest.approx((1000 * (40 * 4 / 2 + 40 / 4) + 60 * 4 / 2) / 1980e6)
+
+
+def test_what_is_left_of_an_unrolled_row_takes_other_instructions():
+    """Of a row of 7 taps four are unrolled; a row of 3 is not, and waits for each of its loads."""
+    times = {row: seconds_of(Launch((1056, 1, 1), 256), BlockWork(256, 84, row=row), CODE, H200) for row in (3, 4, 7)}
+    issue = {row: timing.bounds_s["issue"] * 1980e6 for row, timing in times.items()}
+    assert issue[4] == pytest.approx(8 * 8 * (84 * 40 + 60) / 4)
+    assert issue[3] == pytest.approx(8 * 8 * (84 * 50 + 60) / 4)
+    assert issue[7] == pytest.approx(8 * 8 * (12 * (4 * 40 + 3 * 50) + 60) / 4)
+    waits = {row: timing.bounds_s["latency"] * 1980e6 / 2 for row, timing in times.items()}  # two waves
+    assert waits[3] == pytest.approx(84 * (50 * 2 + 40) + 60 * 2)
 
 
 def test_a_kernel_that_only_moves_data_is_bound_by_memory():
