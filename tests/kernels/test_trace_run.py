@@ -228,6 +228,20 @@ def asking(x):
     x[0] = cuda.shfl_sync(1, 2, 3)
 
 
+def sized(x):
+    part = cuda.shared.array(cuda.blockDim.x, float32)
+    part[0] = x[0]
+
+
+def rows_of(x):
+    part = cuda.shared.array(4, float)
+    part[0] = x[0]
+
+
+def whole_part(x):
+    x[0:2] = float32(1)
+
+
 @pytest.mark.parametrize(
     ("kernel", "options", "words"),
     [
@@ -241,6 +255,9 @@ def asking(x):
         (hidden, {}, ["helper", "@device_function"]),
         (divided, {}, ["thread 2 of 8", "zero"]),
         (asking, {}, ["cuda.shfl_sync", "line"]),
+        (sized, {}, ["no constant", "line"]),
+        (rows_of, {}, ["float as the type", "float32"]),
+        (whole_part, {}, ["not one value"]),
         (endless, {"blocks": [1]}, ["block 1 of a grid of 1"]),
     ],
     ids=lambda value: getattr(value, "__name__", None),

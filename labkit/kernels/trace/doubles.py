@@ -247,9 +247,9 @@ class _Types:
             return Double(ast.unparse(node), "write float32(...)", self._line(node))
         if value is abs or value in (min, max):
             return kinds[0]
-        intrinsic = next((name for name in intrinsics.PLAIN if getattr(intrinsics, name) is value), None)
-        if intrinsic:
-            return {"ld": kinds[0].of, "ld4": kinds[0]}.get(intrinsic) if isinstance(kinds[0], Values) else None
+        for name in ("ld", "ld4"):
+            if getattr(intrinsics, name) is value and isinstance(kinds[0], Values):
+                return kinds[0].of if name == "ld" else kinds[0]
         plain = getattr(value, "py_func", None)
         if plain is not None and plain not in self.above:
             return _Types(plain, kinds, self.slips, self.above).result()

@@ -6,7 +6,7 @@ from typing import Any
 
 from labkit.errors import LabError
 from labkit.kernels import intrinsics
-from labkit.kernels.executors.names import MISSING, Scope
+from labkit.kernels.executors.names import MISSING, Scope, dtype_name
 from labkit.kernels.trace.record import Site
 from labkit.kernels.trace.scalars import usable
 
@@ -149,8 +149,17 @@ class Expressions(ast.NodeTransformer):
         named = len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
         if not named or not {"shape", "dtype"} <= set(given) or set(given) - {"shape", "dtype", "alignment"}:
             raise self.refuse(node, spelled, f"write: name = cuda.{path}(size, float32)")
-        arguments = [self.visit(given["shape"]), self._kept(self.scope.value(given["dtype"]))]
+        sizes = given["shape"].elts if isinstance(given["shape"], ast.Tuple) else [given["shape"]]
+        if not all(isinstance(size, ast.Constant) or self._is_constant(size) for size in sizes):
+            raise self.refuse(node, f"a size that is no constant, in {spelled}", "name a constant of the module")
+        dtype = dtype_name(self.scope.value(given["dtype"]))
+        if dtype is None:
+            raise self.refuse(node, f"{ast.unparse(given['dtype'])} as the type of an array", "write float32 or int32")
+        arguments = [self.visit(given["shape"]), ast.Constant(dtype)]
         return self.operation(f"_{path[:-6]}", arguments, self.site("array", node, name=node.targets[0].id))
+
+    def _is_constant(self, node: ast.expr) -> bool:
+        return self.scope.cuda_path(node) is None and self.scope.value(node) is not MISSING
 
     def operation(self, name: str, arguments: list[ast.expr], site: int) -> ast.Call:
         """A call of an operation that is told where and when it happens."""

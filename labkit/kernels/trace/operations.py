@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from labkit.errors import LabError
-from labkit.kernels.executors.names import dtype_name
 from labkit.kernels.launch import SHARED_BYTES, Launch
-from labkit.kernels.trace.cells import Cells, Outside, fresh, is_view
+from labkit.kernels.trace.kernel_array import KernelArray, Outside, fresh, is_view
 from labkit.kernels.trace.record import Array, Fault, Site
 from labkit.kernels.trace.scalars import power, shifted, whole
 
@@ -43,7 +42,7 @@ class Recorder:
     start_s: float = field(default_factory=time.monotonic)
     _next_address: int = 0
     _of_site: dict[tuple, int] = field(default_factory=dict)
-    _of_block: dict[int, Cells] = field(default_factory=dict)
+    _of_block: dict[int, KernelArray] = field(default_factory=dict)
 
     def new_block(self, block: int) -> None:
         """Forget the shared arrays of the block before."""
@@ -59,7 +58,7 @@ class Recorder:
         """The number of the array whose first address this is."""
         return next(i for i, one in enumerate(self.arrays) if one.first_address == first)
 
-    def fault(self, cells: Cells, site: int, index: tuple[int, ...], axis: int, size: int) -> None:
+    def fault(self, cells: KernelArray, site: int, index: tuple[int, ...], axis: int, size: int) -> None:
         """Note an index that the array does not have."""
         self.faults_in_all += 1
         if len(self.faults) < MOST_FAULTS:
@@ -112,6 +111,8 @@ class Recorder:
             """The place in `cells.flat`, noted; -1 where there is none."""
             try:
                 place = cells.place(index)
+            except TypeError as error:
+                raise TypeError("a part of an array is not one value") if is_view(index) else error from None
             except Outside as wrong:
                 self.fault(cells, site, wrong.index, wrong.axis, wrong.size)
                 place = wrong.place if 0 <= wrong.place < cells.flat.size else -1
@@ -121,7 +122,7 @@ class Recorder:
             return place
 
         def load(cells, index, site, moment):
-            if type(cells) is not Cells:
+            if type(cells) is not KernelArray:
                 return cells[index]
             if is_view(index) or (cells.ndim > 1 and (type(index) is not tuple or len(index) < cells.ndim)):
                 return cells.view(index)
@@ -156,9 +157,9 @@ class Recorder:
 
         return moment
 
-    def _shared(self, shape: Any, dtype: Any, site: int, moment: int) -> Cells:
+    def _shared(self, shape: Any, dtype: str, site: int, moment: int) -> KernelArray:
         if site not in self._of_block:
-            kind = np.dtype(dtype_name(dtype))
+            kind = np.dtype(dtype)
             shape = (self.launch.shared_bytes // kind.itemsize,) if shape == 0 else _checked(shape)
             self._of_block[site] = self._fresh(site, "shared", shape, kind)
             used = sum(cells.flat.nbytes for cells in self._of_block.values())
@@ -167,17 +168,17 @@ class Recorder:
                 raise LabError(what, f"make the arrays smaller: {SHARED_BYTES // 4:,} float32 values fit in all")
         return self._of_block[site]
 
-    def _local(self, shape: Any, dtype: Any, site: int, moment: int) -> Cells:
-        return self._fresh(site, "local", _checked(shape), np.dtype(dtype_name(dtype)))
+    def _local(self, shape: Any, dtype: str, site: int, moment: int) -> KernelArray:
+        return self._fresh(site, "local", _checked(shape), np.dtype(dtype))
 
-    def _fresh(self, site: int, space: str, shape: tuple[int, ...], dtype: np.dtype) -> Cells:
+    def _fresh(self, site: int, space: str, shape: tuple[int, ...], dtype: np.dtype) -> KernelArray:
         """A new array; those that the same site makes for other blocks and threads have the same addresses."""
         if (site, shape) not in self._of_site:
             self._of_site[site, shape] = self.add(self.sites[site].name, space, shape, dtype)
         return fresh(shape, dtype, self._of_site[site, shape])
 
 
-def _nothing(cells: Cells) -> Any:
+def _nothing(cells: KernelArray) -> Any:
     """What a read outside of all memory gives here."""
     return np.float32(np.nan) if cells.dtype.kind == "f" else 0
 

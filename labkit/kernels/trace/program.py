@@ -31,7 +31,7 @@ class Program:
     @property
     def parameters(self) -> list[str]:
         """Names of the kernel's parameters."""
-        return Scope(self.function, self.tree).parameters
+        return list(self.function.__code__.co_varnames[: self.function.__code__.co_argcount])
 
     def name_of(self, function: Callable) -> str:
         """The name by which rewritten functions call `function`, which is rewritten now if it has not been before."""

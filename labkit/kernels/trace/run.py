@@ -7,8 +7,8 @@ import numpy as np
 
 from labkit.errors import LabError
 from labkit.kernels.launch import Launch
-from labkit.kernels.trace.cells import Cells
 from labkit.kernels.trace.doubles import double_values
+from labkit.kernels.trace.kernel_array import KernelArray
 from labkit.kernels.trace.operations import Recorder
 from labkit.kernels.trace.program import Program
 from labkit.kernels.trace.record import KINDS, SPACES, Accesses, Divergence, Trace
@@ -217,7 +217,7 @@ def _arguments(recorder: Recorder, names: list[str], given: tuple[Any, ...]) -> 
     return made
 
 
-def _cells(recorder: Recorder, name: str, value: np.ndarray, seen: list[tuple[np.ndarray, Cells]]) -> Cells:
+def _cells(recorder: Recorder, name: str, value: np.ndarray, seen: list[tuple[np.ndarray, KernelArray]]) -> KernelArray:
     """An array as kernels see it. Two arguments that are the same memory have the same addresses."""
     if not value.flags.c_contiguous or value.dtype.kind not in "fiub":
         what = f"argument {name}, an array of {value.dtype} in another order than C's"
@@ -226,8 +226,8 @@ def _cells(recorder: Recorder, name: str, value: np.ndarray, seen: list[tuple[np
         if np.may_share_memory(value, other):
             if value.ctypes.data != other.ctypes.data or value.size != other.size or value.dtype != other.dtype:
                 raise LabError(f"argument {name} overlaps another one", "give a copy of it, or the whole array twice")
-            return Cells(cells.flat, cells.first, value.shape)
+            return KernelArray(cells.flat, cells.first, value.shape)
     first = recorder.add(name, "global", value.shape, value.dtype)
-    cells = Cells(value.reshape(-1), first, value.shape)
+    cells = KernelArray(value.reshape(-1), first, value.shape)
     seen.append((value, cells))
     return cells

@@ -3,7 +3,7 @@
 import builtins
 import math
 from numbers import Number
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -110,5 +110,6 @@ def usable(kernel: str, spelled: str, value: Any) -> Any:
     if isinstance(value, np.ufunc):
         return value
     what = f"kernel {kernel} uses {spelled} ({type(value).__name__}), which a traced kernel cannot call or read"
-    advice = "mark it with @device_function" if callable(value) else "give it to the kernel as an argument"
+    plain = isinstance(value, FunctionType)
+    advice = "mark it with @device_function" if plain else "give what it stands for as an argument"
     raise LabError(what, advice)

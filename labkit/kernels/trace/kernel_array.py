@@ -4,8 +4,6 @@ import operator
 
 import numpy as np
 
-from labkit.errors import LabError
-
 
 class Outside(Exception):
     """An index that the array does not have; carries (index, axis, size, flat place where a GPU would look)."""
@@ -15,7 +13,7 @@ class Outside(Exception):
         self.index, self.axis, self.size, self.place = index, axis, size, place
 
 
-class Cells:
+class KernelArray:
     """Memory `flat` seen as an array: `shape` and `strides` in values, from `offset` on.
 
     first: address of flat[0]; flat[i] has the address first + i, and first + flat.size stands for all that is outside.
@@ -61,8 +59,8 @@ class Cells:
             return place
         raise Outside(index, axis, self.shape[axis], place)
 
-    def view(self, index) -> "Cells":
-        """A part of the array, for an index with slices or with fewer indices than axes."""
+    def view(self, index) -> "KernelArray":
+        """A part of the array, for an index with slices or too few indices; IndexError for one that does not exist."""
         parts = index if type(index) is tuple else (index,)
         if len(parts) > self.ndim:
             raise TypeError(f"{len(parts)} indices for an array with {self.ndim} axes")
@@ -77,9 +75,9 @@ class Cells:
                 continue
             at = operator.index(part)
             if not 0 <= at < size:
-                raise LabError(f"index {at} of an axis of {size}", "take a part of the array that exists")
+                raise IndexError(f"index {at} of axis {axis}, which has {size} cells")
             offset += at * stride
-        return Cells(self.flat, self.first, tuple(shape), offset, tuple(strides))
+        return KernelArray(self.flat, self.first, tuple(shape), offset, tuple(strides))
 
 
 def is_view(index) -> bool:
@@ -87,7 +85,7 @@ def is_view(index) -> bool:
     return type(index) is slice or (type(index) is tuple and any(type(part) is slice for part in index))
 
 
-def fresh(shape: tuple[int, ...], dtype: np.dtype, first: int) -> Cells:
+def fresh(shape: tuple[int, ...], dtype: np.dtype, first: int) -> KernelArray:
     """Memory as a GPU hands it out, with whatever was there before: NaN, or the largest whole number."""
     value = np.nan if dtype.kind == "f" else np.iinfo(dtype).max if dtype.kind in "iu" else True
-    return Cells(np.full(int(np.prod(shape, dtype=np.int64)), value, dtype), first, shape)
+    return KernelArray(np.full(int(np.prod(shape, dtype=np.int64)), value, dtype), first, shape)
