@@ -8,14 +8,18 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.kernels import registers
+from labkit.kernels.conv.forward import forward_hybrid
 from labkit.kernels.launch import TEACHING
 from labkit.kernels.offline import ARCHITECTURES, available, catalogue, compile_kernel, many, signature, table
 from labkit.kernels.offline.gates import Gate, offences
+from labkit.kernels.ops import OPS
 from labkit.kernels.source import cuda, float32
+from labkit.kernels.vectors import squares
+from labkit.network import LRN, Subsample
 
 VECTOR = np.empty(1, np.float32)
 TEACHING_GATE = Gate(most_registers=128)  # two blocks of 256 threads on every multiprocessor since Turing
-KERNELS = sorted(catalogue.teaching_kernels())
+KERNELS = sorted(job.name for job in catalogue.teaching_jobs())
 
 
 def clean(x, y):
@@ -44,7 +48,7 @@ def unsound(x, y):
 @pytest.fixture(scope="session")
 def compiled():
     """Name -> capability -> every teaching kernel, compiled; None where nothing can be."""
-    return None if available() else many.compile_all(catalogue.teaching_jobs())
+    return None if available() else many.compile_all(catalogue.teaching_jobs(), loops_of=((9, 0),))
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +74,13 @@ def test_every_kernel_of_a_mapping_is_found():
         if isinstance(value, dict) and value and set(value) <= set(TEACHING)
         for kernel in value.values()
     ]
-    assert tabled and {registers.kernel_name(kernel) for kernel in tabled} <= set(KERNELS)
+    assert tabled and {registers.kernel_name(kernel) for kernel in tabled} <= set(catalogue.teaching_kernels())
+
+
+def test_every_kernel_is_launched_in_training():
+    """But for layers that no backend on kernels has: theirs are compiled as soon as one does."""
+    without = {module for layer, module in ((LRN, "lrn"), (Subsample, "subsample")) if layer not in OPS}
+    assert {name.split(".")[0] for name in catalogue.never_launched()} == without
 
 
 def test_the_recorded_registers_are_those_of_today(compiled):
@@ -105,12 +115,27 @@ def test_a_clean_kernel_passes_and_old_gpus_need_no_asynchronous_copy():
 def test_an_error_is_kept_with_its_kernel_and_the_others_go_on(workers):
     types = signature(VECTOR, VECTOR)
     jobs = [
-        many.Job("good", partial(many.plain, catalogue.teaching_kernels()["reduce.squares"], types), ((9, 0),)),
+        many.Job("good", partial(many.plain, squares, types), ((9, 0),)),
         many.Job("bad", partial(many.plain, np.linalg.norm, types), ((9, 0), (8, 0))),
     ]
-    found = many.compile_all(jobs, loops=False, workers=workers)
+    found = many.compile_all(jobs, workers=workers)
     assert found["good"][9, 0].registers > 0
-    assert [str(found["bad"][cc]).split(":")[0] for cc in ((9, 0), (8, 0))] == ["bad for sm_90", "bad for sm_80"]
+    assert all(str(found["bad"][cc]).startswith("bad: norm does not compile") for cc in ((9, 0), (8, 0)))
+    assert found["good"][9, 0].loops == () or found["good"][9, 0].hot_loop.ffma
+
+
+def test_what_ptxas_refuses_is_kept_with_its_architecture():
+    jobs = [many.Job("late", partial(many.plain, squares, signature(VECTOR, VECTOR)), ((9, 0), (99, 0)))]
+    found = many.compile_all(jobs, loops_of=(), workers=1)["late"]
+    assert found[9, 0].loops == () and str(found[99, 0]).startswith("late for sm_990: ptxas refused")
+
+
+def test_one_ptx_serves_all_architectures():
+    types = catalogue.types_of(forward_hybrid)
+    shared = many.compile_all([many.Job("k", partial(many.plain, forward_hybrid, types))], workers=1)["k"]
+    for cc, compiled in shared.items():
+        own = compile_kernel(forward_hybrid, types, cc)
+        assert (compiled.registers, compiled.code_bytes, compiled.loops) == (own.registers, own.code_bytes, own.loops)
 
 
 def test_a_job_without_an_answer_is_given_up(monkeypatch):

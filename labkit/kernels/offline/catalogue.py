@@ -1,30 +1,25 @@
-"""Which kernels there are, and the types of their arguments, found in the modules of labkit.kernels themselves.
+"""Which teaching kernels there are, and the types of their arguments: those of the launches of training.
 
-A kernel is a plain function of a module that asks for its place in the block or the grid. The shapes of its arrays are
-in its docstring or its module's, as `name [N, C, H, W]`: they are part of the contract, and are read here. What has no
-shape there is a number: an int64, or a float32 where the docstring says `name (float32)`.
+A kernel is a plain function of a module that asks for its place in the block or the grid. Its types are those with
+which `recorder` saw it launched; one that training does not launch, but that takes the same arguments as another kernel
+of its module (the three mappings do), has that one's types.
 """
 
 import importlib
-import re
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from inspect import signature as parameters_of
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-import numpy as np
-
 import labkit.kernels
-from labkit.kernels.offline.build import signature
 from labkit.kernels.offline.many import Job, plain
+from labkit.kernels.offline.recorder import types_in_training
 from labkit.kernels.registers import kernel_name
 
-PLACES = {"threadIdx", "blockIdx"}
-LEFT_OUT = ("executors", "experiments", "offline", "ops", "trace", "tuned")  # no teaching kernels stand there
-ARRAY = re.compile(r"\b(\w+)`? \[([^\]]*)\](?:,? (int32))?")
-NUMBER = re.compile(r"\b(\w+)`? \(float32\)")
+PLACES = {"threadIdx", "blockIdx", "grid", "gridsize"}
+LEFT_OUT = ("executors", "experiments", "offline", "ops", "primitives", "trace", "tuned")  # no teaching kernels there
 
 
 def modules() -> list[ModuleType]:
@@ -32,7 +27,7 @@ def modules() -> list[ModuleType]:
     folder, found = Path(labkit.kernels.__file__).parent, []
     for file in sorted(folder.rglob("*.py")):
         parts = file.relative_to(folder).with_suffix("").parts
-        if parts[0] not in LEFT_OUT and any(place in file.read_text(encoding="utf-8") for place in PLACES):
+        if parts[0] not in LEFT_OUT and any(f"cuda.{place}" in file.read_text(encoding="utf-8") for place in PLACES):
             found.append(importlib.import_module(".".join(("labkit.kernels", *parts))))
     return found
 
@@ -48,21 +43,28 @@ def teaching_kernels() -> dict[str, FunctionType]:
     return {kernel_name(kernel): kernel for module in modules() for kernel in kernels_of(module)}
 
 
-def types_of(kernel: Callable) -> tuple[Any, ...]:
-    """Types of the arguments of a teaching kernel, as its docstring and its module's give them."""
-    text = f"{kernel.__doc__ or ''}\n{importlib.import_module(kernel.__module__).__doc__ or ''}"
-    arrays = {name: (sizes.count(",") + 1, dtype) for name, sizes, dtype in reversed(ARRAY.findall(text))}
-    floats = set(NUMBER.findall(text))
+@cache
+def recorded() -> dict[Callable, tuple[Any, ...]]:
+    """Kernel -> types of its arguments, for all that training launches."""
+    return types_in_training()
 
-    def example(name: str) -> Any:
-        if name in arrays:
-            rank, dtype = arrays[name]
-            return np.empty((1,) * rank, dtype or np.float32)
-        return np.float32(1) if name in floats else 1
 
-    return signature(*[example(name) for name in parameters_of(kernel).parameters])
+def types_of(kernel: Callable) -> tuple[Any, ...] | None:
+    """Types of the arguments of a teaching kernel; None if neither it nor one like it is ever launched."""
+    if kernel in recorded():
+        return recorded()[kernel]
+    for other, types in recorded().items():
+        if other.__module__ == kernel.__module__ and parameters_of(other) == parameters_of(kernel):
+            return types
+    return None
+
+
+def never_launched() -> list[str]:
+    """Names of kernels whose types are not known, because no layer of `recorder.every_layer` uses them."""
+    return [name for name, kernel in teaching_kernels().items() if types_of(kernel) is None]
 
 
 def teaching_jobs() -> list[Job]:
-    """One job per teaching kernel, for `many.compile_all`."""
-    return [Job(name, partial(plain, kernel, types_of(kernel))) for name, kernel in teaching_kernels().items()]
+    """One job per teaching kernel of known types, for `many.compile_all`."""
+    known = {name: (kernel, types_of(kernel)) for name, kernel in teaching_kernels().items()}
+    return [Job(name, partial(plain, kernel, types)) for name, (kernel, types) in known.items() if types is not None]
