@@ -139,8 +139,9 @@ def _understood(kernel: str) -> Iterator[None]:
     try:
         yield
     except NumbaError as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        told = " ".join(line for line in lines[:6] if not line.startswith("Failed in"))
+        lines = [line.strip() for line in str(error).splitlines() if line.strip() and "Failed in" not in line]
+        reasons = [line.removeprefix("TypingError:").strip() for line in lines if line.startswith("TypingError:")]
+        told = " ".join(reasons[:1] or lines[:4])
         what = f"kernel {kernel} does not compile for the CPU: {told}"
         raise LabError(what, "compare the arguments that it was given with what it does to them") from error
     except IndexError as error:

@@ -31,7 +31,18 @@ from labkit.kernels.executors.patterns import (
     leaves,
     shares_items,
 )
-from labkit.kernels.executors.uniform import DEVICE, THREAD, THREADS, has_barrier, head, loaded, nested, pairs, stored
+from labkit.kernels.executors.uniform import (
+    DEVICE,
+    THREAD,
+    THREADS,
+    has_barrier,
+    head,
+    loaded,
+    nested,
+    pairs,
+    spelled,
+    stored,
+)
 
 _COMPOUND = (ast.For, ast.While, ast.If)
 
@@ -227,4 +238,4 @@ class _Proof:
 
 
 def _line(node: ast.AST) -> str:
-    return f"`{ast.unparse(node).splitlines()[0]}`"
+    return f"`{spelled(node)}`"

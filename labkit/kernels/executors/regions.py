@@ -20,6 +20,7 @@ from labkit.kernels.executors.uniform import (
     is_barrier,
     loaded,
     nested,
+    spelled,
     stored,
     varies,
 )
@@ -80,12 +81,17 @@ class _Cutter:
         """The variables that decide about barriers, and all that these are computed from."""
         needed: set[str] = set()
         while True:
-            outer = [s for s in nested(body) if isinstance(s, _COMPOUND) and self._is_outer(s, needed)]
+            outer = self._outside(body, needed)
             sources = [node for a in self.assigned if a.names & needed for node in (a.value, *a.controls)]
             more = loaded(*map(head, outer), *sources) & set(self.count)
             if more <= needed:
                 return needed
             needed |= more
+
+    def _outside(self, statements: list[ast.stmt], needed: set[str]) -> list[ast.stmt]:
+        """The compound statements that have to stay outside of the loops over threads."""
+        found = [s for s in statements if isinstance(s, _COMPOUND) and self._is_outer(s, needed)]
+        return found + [s for outer in found for s in self._outside([*outer.body, *outer.orelse], needed)]
 
     def _is_outer(self, statement: ast.stmt, needed: set[str]) -> bool:
         """Whether a compound statement has to stay outside of the loops over threads."""
@@ -115,7 +121,7 @@ class _Cutter:
         """A compound statement around barriers, its parts cut in turn."""
         if varies(head(statement), self.varying, loads=False):
             kind = {ast.For: "for", ast.While: "while", ast.If: "if"}[type(statement)]
-            raise self._refuse(f"`{kind} {ast.unparse(head(statement))}`, which its threads may see differently")
+            raise self._refuse(f"`{kind} {spelled(head(statement))}`, which its threads may see differently")
         if isinstance(statement, ast.For):
             if not isinstance(statement.target, ast.Name) or statement.orelse:
                 raise self._refuse(f"`for {ast.unparse(statement.target)}`: the loop needs one counter and no else")
@@ -129,7 +135,7 @@ class _Cutter:
     def _once(self, statement: ast.stmt) -> ast.stmt:
         """A statement that computes what decides about barriers: once for all threads."""
         if self.varying & set(stored(statement)):
-            raise self._refuse(f"`{ast.unparse(statement)}`, which its threads may compute differently")
+            raise self._refuse(f"`{spelled(statement)}`, which its threads may compute differently")
         return statement
 
     def _refuse(self, construct: str) -> LabError:

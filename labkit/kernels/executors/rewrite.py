@@ -96,13 +96,14 @@ class Rewriter(ast.NodeTransformer):
             array, index, value = (self.visit(argument) for argument in node.args)
             index = index if isinstance(index, ast.Tuple) else ast.Tuple([index], ast.Load())
             return ast.Call(ast.Name(f"atomic_{path[7:]}", ast.Load()), [array, index, value], [])
-        spelled = f"{path}({', '.join(map(ast.unparse, node.args))})"
-        return self._index(spelled)
+        return self._index(f"{path}({', '.join(map(ast.unparse, node.args))})")
 
     def _call_path(self, node: ast.AST) -> str | None:
         return self.scope.cuda_path(node.func) if isinstance(node, ast.Call) else None
 
     def _index(self, path: str) -> ast.AST:
+        if self.device and path == "syncthreads()":
+            raise refuse(self.kernel, f"cuda.{path} in a device function", "put the barrier into the kernel")
         if path not in INDICES:
             raise refuse(self.kernel, f"cuda.{path}" if path else "cuda itself")
         if self.device:

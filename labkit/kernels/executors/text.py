@@ -40,7 +40,7 @@ class Writer:
         """`made` does the work of a block. before: what it was made of. kinds: those of its slots that are plain."""
         arrays, typed = self._arrays([THREADS]), []
         arrays += [(slot(name), [THREADS], kinds[name]) for name in made.slots if kinds[name]]
-        functions, call = self._call(made.body, [])
+        functions, call = self._call(made.body, [*map(slot, made.slots), THREADS])
         unknown = [name for name in made.slots if not kinds[name]]
         if unknown:
             functions.append(self._types(unknown, kinds, before, private))

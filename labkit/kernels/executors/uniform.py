@@ -1,6 +1,7 @@
 """Which variables of a rewritten kernel are the same for all threads of a block, and which a thread has for itself."""
 
 import ast
+import re
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ PLACES = {  # a thread's number in the grid, as blockIdx.x * blockDim.x + thread
     *(f"{start} + {THREAD}" for start in (f"_block_x * {THREADS}", f"{THREADS} * _block_x")),
     *(f"{THREAD} + {start}" for start in (f"_block_x * {THREADS}", f"{THREADS} * _block_x")),
 }
+_WRITTEN = ("blockDim.x", "threadIdx.x", "blockIdx.", "gridDim.")
 _PLAIN = {THREAD, THREADS, *PLACES}
 _LOOPS = (ast.For, ast.While)
 
@@ -110,6 +112,23 @@ class _Plain(ast.NodeTransformer):
         targets, values = (list(part) for part in zip(*kept, strict=True))
         made = ast.Assign([ast.Tuple(targets, ast.Store())], ast.Tuple(values, ast.Load()))
         return self.generic_visit(ast.fix_missing_locations(ast.copy_location(made, node)))
+
+
+def spelled(node: ast.AST) -> str:
+    """The first line of a statement, or an expression, as the kernel's author wrote it."""
+    text = ast.unparse(_AsWritten().visit(deepcopy(node))).splitlines()[0]
+    for name, written in zip((THREADS, THREAD, "_block_", "_grid_"), _WRITTEN, strict=True):
+        text = text.replace(name, f"cuda.{written}")
+    return text.replace("np.", "")
+
+
+class _AsWritten(ast.NodeTransformer):
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        return node.args[0] if ast.unparse(node.func) == "at" else node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return ast.Name(re.sub(rf"^{DEVICE}\d+_", "", node.id), node.ctx)
 
 
 def stored(*nodes: ast.AST) -> list[str]:
