@@ -1,0 +1,77 @@
+"""The GPU benchmark, rehearsed on the cores: the same code, with nothing but the packages that it may count on."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+
+import pytest
+
+# What a GPU server need not have; numpy, numba, numba-cuda and nvidia-ml-py are there.
+ABSENT = ("ipywidgets", "anywidget", "plotly", "IPython", "jupyterlab", "ipykernel", "typer", "rich", "tqdm", "pooch")
+ABSENT += ("safetensors", "sklearn", "PIL", "psutil", "threadpoolctl", "mpi4py", "torch", "cupy", "tabulate")
+TIMEOUT_S = 280
+
+
+def run(root, *words: str) -> subprocess.CompletedProcess:
+    """`python benchmarks/gpu.py WORDS` in a Python in which the packages of ABSENT cannot be imported."""
+    code = f"""
+import runpy, sys
+for name in {ABSENT}:
+    sys.modules[name] = None
+sys.argv = ["gpu.py", *{words}]
+runpy.run_path("benchmarks/gpu.py", run_name="__main__")
+"""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=TIMEOUT_S)
+
+
+def module(root, name: str):
+    spec = importlib.util.spec_from_file_location(name, root / "benchmarks" / "gpu_parts" / f"{name}.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def test_a_part_that_fails_is_recorded_and_the_others_go_on(root, tmp_path):
+    code = """
+import runpy, sys
+sys.path[:0] = ["benchmarks"]
+from gpu_parts import teaching
+def broken(executor, quick):
+    yield {"a": 1}
+    raise ZeroDivisionError("made up")
+teaching.image_size = broken
+sys.argv = ["gpu.py", "--executor", "cpu", "--quick", "--parts", "image_size", "footprint", "--out", sys.argv[1]]
+runpy.run_path("benchmarks/gpu.py", run_name="__main__")
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    parts = json.loads(next(tmp_path.glob("*.json")).read_text())["parts"]
+    assert parts["image_size"]["error"] == "ZeroDivisionError: made up" and parts["image_size"]["rows"] == [[1]]
+    assert parts["footprint"]["ok"] and parts["footprint"]["rows"]
+
+
+def test_without_a_gpu_it_says_how_to_try_it(root):
+    from labkit.machine.gpu import first_gpu
+
+    if first_gpu() is not None:
+        pytest.skip("there is a GPU: the benchmark would run for minutes")
+    ran = subprocess.run(
+        [sys.executable, "benchmarks/gpu.py"], cwd=root, capture_output=True, text=True, timeout=TIMEOUT_S
+    )
+    assert ran.returncode == 2 and "--executor cpu --quick" in ran.stderr
+
+
+def test_what_ncu_prints_is_read(root):
+    counters = module(root, "counters")
+    names = list(counters.COUNTERS)
+    head = ",".join(f'"{name}"' for name in ("ID", "Kernel Name", *names))
+    units = ",".join(f'"{unit}"' for unit in ("", "", "sector", "sector", "Mbyte", "inst"))
+    values = '"0","labkit::forward_hybrid[abi:v1]","1,000","200","3.2","50"'
+    rows = list(counters.read(f"==PROF== made up\n{head}\n{units}\n{values}\n", "lenet5", "conv1", 8))
+    assert {row["level"]: row["loads"] for row in rows} == {"L1": 1000, "L2": 200, "DRAM": 100_000, "shared": 200}
+    assert {row["mapping"] for row in rows} == {"hybrid"}
+    with pytest.raises(RuntimeError, match="ERR_NVGPUCTRPERM"):
+        list(counters.read("==ERROR== ERR_NVGPUCTRPERM", "lenet5", "conv1", 8))
