@@ -16,6 +16,18 @@ class Difference:
     part: int | str | None = None
 
 
+class Told(str):
+    """A word to compare, with a sentence that messages show in its place, and what it probably comes from."""
+
+    def __new__(cls, word: str, sentence: str = "", advice: str = "") -> "Told":
+        made = super().__new__(cls, word)
+        made.sentence, made.advice = sentence or word, advice
+        return made
+
+    def __deepcopy__(self, memo: dict) -> "Told":
+        return self  # it never changes
+
+
 def difference(got: Any, expected: Any, tolerance: float, parts: tuple[str, ...] = ()) -> Difference | None:
     """None if `got` agrees with `expected`.
 
@@ -112,5 +124,7 @@ def _short(value: Any) -> str:
         return f"{float(value):.7g}"
     if value is None:
         return "None (is a return missing?)"
+    if isinstance(value, Told):
+        return value.sentence
     text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 100 else text[:97] + "..."

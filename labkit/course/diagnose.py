@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from labkit.course.compare import Difference, difference
+from labkit.course.compare import Difference, Told, difference
 from labkit.course.exercise import Case, Exercise, WrongSolution
 
 
@@ -42,7 +42,7 @@ def _explains(exercise: Exercise, wrong: WrongSolution, trial: Trial) -> bool:
 
 def _agrees(exercise: Exercise, wrong: WrongSolution, trial: Trial, part: int | str | None) -> bool:
     try:
-        predicted = wrong.function(*deepcopy(trial.case.args))
+        predicted = exercise.outcome(wrong.function, deepcopy(trial.case.args))
     except Exception:  # a wrong solution may fail on an input that the learner's survives: then it is not the same
         return False
     got = trial.got
@@ -58,6 +58,9 @@ def pattern(trials: Sequence[Trial]) -> str:
     """A sentence on a pattern that all failing numbers share (sign, constant factor, transposition), or a plain one."""
     if all(trial.got is None for trial in trials):
         return "The function returns nothing. `print` only shows a value; `return` hands it over."
+    advice = next((_advice(trial) for trial in trials if trial.difference), "")
+    if advice:
+        return advice
     pairs = [_numbers(trial) for trial in trials if trial.difference]
     if all(pair is not None for pair in pairs):
         if all(np.all(~np.isfinite(got)) for got, _ in pairs):
@@ -77,6 +80,15 @@ def pattern(trials: Sequence[Trial]) -> str:
         right = next(trial for trial in trials if trial.difference is None)
         return f"It is right for some inputs ({right.case.label}), so the idea may stand and a special case be missing."
     return "None of the mistakes that this check knows gives the same answer."
+
+
+def _advice(trial: Trial) -> str:
+    """What the part that first differs says about itself, if it does."""
+    try:
+        value = trial.got if trial.difference.part is None else trial.got[trial.difference.part]
+    except (TypeError, KeyError, IndexError):
+        return ""
+    return value.advice if isinstance(value, Told) else ""
 
 
 def _numbers(trial: Trial) -> tuple[np.ndarray, np.ndarray] | None:

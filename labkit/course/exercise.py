@@ -15,10 +15,14 @@ from labkit.errors import LabError
 
 @dataclass(frozen=True)
 class Case:
-    """One input to try: the positional arguments, and a few words that describe them in a message."""
+    """One input to try: the positional arguments, and a few words that describe them in a message.
+
+    late: tried only if all cases before were right, because it takes longer.
+    """
 
     args: tuple
     label: str
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,10 @@ class Exercise:
 
     `cases(rng)` makes ragged, non-symmetric inputs; `reference` computes what is expected of them. `parts` names the
     elements of a returned tuple, for messages. `tolerance` is relative to the largest entry; integers must be exact.
+
+    Where the answer is no function of the case but something that has to be run in its own way (a kernel), `run(answer,
+    args)` does that, for the reference and the wrong solutions as well, and `oracle(*args)` computes what is expected.
+    `timeout_s`: for one case, unless the learner gives another.
     """
 
     id: str
@@ -68,6 +76,9 @@ class Exercise:
     parts: tuple[str, ...] = ()
     par: Par | None = None
     tolerance: float = 1e-6
+    run: Callable[[Callable, tuple], Any] | None = None
+    oracle: Callable | None = None
+    timeout_s: float = 5.0
 
     def __post_init__(self) -> None:
         names = [wrong.name for wrong in self.wrong]
@@ -77,6 +88,14 @@ class Exercise:
             )
         if not self.hints:
             raise LabError(f"exercise {self.id!r} has no hint", "give at least one")
+
+    def outcome(self, answer: Callable, args: tuple) -> Any:
+        """What `answer` makes of one case."""
+        return self.run(answer, args) if self.run else answer(*args)
+
+    def expected(self, args: tuple) -> Any:
+        """What a right answer makes of it."""
+        return self.oracle(*args) if self.oracle else self.outcome(self.reference, args)
 
     def __repr__(self) -> str:
         return f"{self.title}\n{self.prompt}"

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import linecache
 import sys
 import threading
 import time
@@ -16,6 +17,8 @@ from labkit.course.checks import examine
 from labkit.course.limited import OutOfTime, call_limited
 from labkit.course.verdict import NOT_ATTEMPTED, RAISED, RIGHT, WRONG
 from labkit.errors import LabError
+from labkit.kernels.launch import MOST_THREADS
+from labkit.kernels.source import cuda, float32
 
 SIZE = bank.exercise("conv-output-size")
 BACKWARD = bank.exercise("two-layer-backward")
@@ -238,9 +241,13 @@ def test_a_solution_shows_anyway():
 
 @pytest.mark.parametrize("exercise", bank.exercises().values(), ids=lambda exercise: exercise.id)
 def test_a_shown_solution_stands_alone(exercise):
-    """What a learner copies from `solution` runs with NumPy alone, and is right."""
+    """What a learner copies from `solution` runs with NumPy, and what kernels need, alone, and is right."""
     space = {"np": np}
-    exec(repr(solution(exercise.id, anyway=True)), space)
+    if exercise.run:
+        space |= {"cuda": cuda, "float32": float32, "MOST_THREADS": MOST_THREADS}
+    text, cell = repr(solution(exercise.id, anyway=True)), f"<cell of {exercise.id}>"
+    linecache.cache[cell] = (len(text), None, text.splitlines(keepends=True), cell)  # as IPython keeps a cell's text
+    exec(compile(text, cell, "exec"), space)
     assert examine(exercise, space[exercise.reference.__name__], 60).status == RIGHT
 
 
