@@ -29,7 +29,7 @@ from gpu_parts import correctness, environment, speed, teaching  # noqa: E402
 
 from labkit.kernels.executors import Executor  # noqa: E402
 from labkit.kernels.executors.here import executor  # noqa: E402
-from labkit.kernels.experiments.recordings import Writer, read  # noqa: E402
+from labkit.kernels.experiments.recording import Writer, read  # noqa: E402
 from labkit.machine import this_machine  # noqa: E402
 from labkit.machine.gpu import first_gpu  # noqa: E402
 from labkit.machine.gpus import this_gpu  # noqa: E402

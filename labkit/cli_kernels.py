@@ -69,17 +69,16 @@ def sweep(
 
 def _sweep(over, source, network, layer, mappings, batches, usual) -> Iterator[dict]:
     """The rows of one sweep, with the experiments' own defaults where nothing was asked for."""
+    from labkit.kernels.experiments import source as source_of
     from labkit.kernels.experiments import sweeps, training
-    from labkit.machine.gpus import TABLE_2, find
+    from labkit.machine.gpus import TABLE_2
 
     networks = _listed(network or usual["networks"])
     where = {"network": networks[0] if network else "alexnet_star"} | ({"layer": layer} if layer else {})
     if over == "memory":
         return training.footprint(networks, batches)
     if over == "gpus":
-        from labkit.kernels.experiments.sources import Modelled
-
-        return sweeps.three_gpus([Modelled(find(key)) for key in TABLE_2], where["network"], batches)
+        return sweeps.three_gpus(map(source_of, TABLE_2), where["network"], batches)
     if over == "batch":
         return sweeps.batch_sweep(source, networks, mappings, batches)
     if over == "forward":
@@ -122,7 +121,7 @@ def loads(
     columns = ("layer", "mapping", "level", "loads", "how")
     if recorded:
         return _recorded("loads", recorded, json, columns, {"layer": layer})
-    from labkit.kernels.experiments.loads import loads as rows_of
+    from labkit.kernels.experiments import loads as rows_of
 
     return _report("loads", rows_of(network, layer, _listed(mapping), batch), seconds, json, columns)
 
@@ -159,7 +158,7 @@ def explain(
     json: Json = False,
 ) -> int:
     """Why a layer's launch is fast or slow: blocks per SM, waves, tail, occupancy."""
-    from labkit.kernels.experiments.launches import explain_layer
+    from labkit.kernels.experiments import explain_layer
     from labkit.machine.gpus import find, this_gpu
 
     gpu = find(device) if device else this_gpu() or find("h200")
@@ -173,22 +172,18 @@ def explain(
 
 
 def _source(device: str | None):
-    """Where times come from: the model of a named GPU, else the GPU of this machine, else its cores."""
-    from labkit.kernels.executors.here import executor
-    from labkit.kernels.experiments.sources import Measured, Modelled
-    from labkit.machine.gpus import find
+    """Where times come from: the model of a named GPU, else the GPU of this machine, else its cores, and says so."""
+    from labkit.kernels.experiments import Measured, source
 
-    if device:
-        return Modelled(find(device))
-    source = Measured(executor())
-    if source.executor.name != "gpu":
+    found = source(device)
+    if isinstance(found, Measured) and found.executor.name != "gpu":
         note("labkit: no GPU here, so the kernels run on the cores: other times, same results (--device models a GPU)")
-    return source
+    return found
 
 
 def _recorded(part: str, name: str, json: bool, columns: tuple[str, ...], wanted: dict[str, str | None]) -> int:
     """Show one part of a recording, only the rows that were asked for."""
-    from labkit.kernels.experiments.recordings import find
+    from labkit.kernels.experiments.recording import find
 
     recording = find(None if name == NEWEST else name)
     rows = [r for r in recording.rows(part) if all(v is None or r.get(k) == v for k, v in wanted.items())]

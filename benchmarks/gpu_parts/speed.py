@@ -12,7 +12,7 @@ from labkit.engine.ops import Draw
 from labkit.kernels.backend import KernelBackend
 from labkit.kernels.conv.forward import FORWARD
 from labkit.kernels.executors import Executor
-from labkit.kernels.experiments.loads import loads as count_loads
+from labkit.kernels.experiments.load_counts import loads as count_loads
 from labkit.kernels.experiments.measure import measure
 from labkit.kernels.experiments.sources import Measured
 from labkit.kernels.launch import MOST_THREADS, Launch

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from labkit.kernels.experiments import recordings
-from labkit.kernels.experiments.recordings import Writer
+from labkit.kernels.experiments import recording as recordings
+from labkit.kernels.experiments.recording import Writer
 from labkit.machine.gpu import first_gpu
 
 ROW = {"network", "layer", "mapping", "batch", "device", "origin"}

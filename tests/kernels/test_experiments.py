@@ -1,5 +1,6 @@
 """The experiments as tables: their rows with times that a made-up source gives, and with those of the model."""
 
+import doctest
 from itertools import islice
 from math import ceil
 
@@ -8,7 +9,7 @@ import pytest
 from labkit.errors import LabError
 from labkit.kernels.experiments import sweeps, training
 from labkit.kernels.experiments.launches import explain_layer
-from labkit.kernels.experiments.loads import loads
+from labkit.kernels.experiments.load_counts import loads
 from labkit.kernels.experiments.sources import Measured, Modelled, Part, conv_launch, phase_of, rehearse
 from labkit.kernels.launch import TEACHING, Launch
 from labkit.machine import gpus
@@ -176,6 +177,12 @@ def test_a_layer_that_is_no_convolution_is_refused():
         sweeps.conv_of(load("lenet5"), "fc1")
     with pytest.raises(LabError, match="take a network that has one"):
         sweeps.conv_of(load("mlp"), "fc1")
+
+
+def test_the_example_of_the_package_is_right():
+    import labkit.kernels.experiments
+
+    assert doctest.testmod(labkit.kernels.experiments) == (0, 3)
 
 
 def test_blocks_may_be_given():

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from labkit.errors import LabError
-from labkit.kernels.experiments.recordings import LARGEST_BYTES, Writer, find, read, recordings
+from labkit.kernels.experiments.recording import LARGEST_BYTES, Writer, find, read, recordings
 
 HEADER = {"date": "2026-11-21", "machine": {"cpu": "made up"}, "gpu": {"name": "Made-up 1"}, "versions": {}}
 ROWS = [

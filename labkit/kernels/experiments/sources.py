@@ -20,11 +20,12 @@ from labkit.kernels.conv.forward import FORWARD
 from labkit.kernels.conv.work import forward_work
 from labkit.kernels.costs import modelled
 from labkit.kernels.executors import Executor
+from labkit.kernels.executors.here import executor as here
 from labkit.kernels.experiments.measure import measure
 from labkit.kernels.experiments.rehearsal import Rehearsal, Started
 from labkit.kernels.launch import Launch, choose
 from labkit.kernels.sizes import ConvSizes
-from labkit.machine.gpus import GpuData, this_gpu
+from labkit.machine.gpus import GpuData, find, this_gpu
 from labkit.machine.origin import MEASURED_HERE, MODELLED
 from labkit.machine.processor import cpu_name
 from labkit.network import Network
@@ -137,6 +138,14 @@ class Measured:
     def stepper(self, network: Network, batch: int, mapping: str) -> Callable[[], dict[str, float]]:
         """A function that does one training step, waits for its end, and returns its seconds by phase."""
         return steps_of(Model(network, KernelBackend(self.executor, network, mapping), batch), batch)
+
+
+def source(device: str | None = None, budget_s: float = BUDGET_S) -> Source:
+    """The model of the GPU called `device`; without a name this machine's GPU or, where it has none, its cores.
+
+    Raises LabError for an unknown name, and for a GPU that cannot be used.
+    """
+    return Modelled(find(device)) if device else Measured(here(), budget_s)
 
 
 def steps_of(model: Model, batch: int, seed: int = 0) -> Callable[[], dict[str, float]]:

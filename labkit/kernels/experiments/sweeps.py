@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from math import ceil
 
 from labkit.errors import LabError, suggest
-from labkit.kernels.experiments.recordings import Row
+from labkit.kernels.experiments.recording import Row
 from labkit.kernels.experiments.sources import Source
 from labkit.kernels.launch import TEACHING
 from labkit.kernels.sizes import ConvSizes

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from math import ceil
 
 from labkit.kernels.experiments.meter import Energy, energy_of
-from labkit.kernels.experiments.recordings import Row
+from labkit.kernels.experiments.recording import Row
 from labkit.kernels.experiments.sources import Measured, Source
 from labkit.kernels.experiments.sweeps import NETWORKS, samples_of
 from labkit.kernels.launch import TEACHING

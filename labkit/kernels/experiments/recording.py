@@ -86,6 +86,11 @@ def find(name: str | None = None, folder: Path | None = None) -> Recording:
     raise LabError(f"unknown recording {name!r}", suggest(name, [r.name for r in known]))
 
 
+def recorded(part: str, name: str | None = None) -> list[Row]:
+    """The rows of one part of the recording called `name` (the newest without a name), such as 'batch_sweep'."""
+    return find(name).rows(part)
+
+
 def read(path: Path) -> Recording:
     """The recording in one file; LabError where it is none, or is of a version that this labkit cannot read."""
     try:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from labkit.kernels.conv.forward import FORWARD
-from labkit.kernels.experiments.recordings import Row
+from labkit.kernels.experiments.recording import Row
 from labkit.kernels.experiments.sources import conv_launch
 from labkit.kernels.experiments.sweeps import conv_of
 from labkit.kernels.launch import TEACHING
