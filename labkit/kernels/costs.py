@@ -8,6 +8,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
+from labkit.errors import LabError
 from labkit.kernels.launch import WARP, Launch
 from labkit.kernels.registers import kernel_name, per_ffma_of, registers_of, shared_bytes_of
 from labkit.kernels.timing_model import BlockWork, Code, Timing, seconds_of
@@ -19,7 +20,7 @@ PASSING_REGISTERS = 32  # of kernels that only pass over their arrays: they wait
 
 
 def modelled(kernel: Callable, launch: Launch, arguments: tuple[Any, ...], gpu: GpuData) -> Timing:
-    """The modelled time of one launch of a teaching kernel; LabError for a kernel that has none.
+    """The modelled time of one launch of a teaching kernel; LabError for a tuned one.
 
     A GPU that today's compilers do not know (Kepler, Pascal) is taken to need the same instructions as the oldest that
     they know.
@@ -41,8 +42,11 @@ def work_of(kernel: Callable, launch: Launch, arguments: tuple[Any, ...]) -> Blo
     """What one block of `kernel` does in this launch; of the arrays among its arguments only shapes are looked at.
 
     A kernel without a function of its own here only passes over its arrays: every value once, shared among all blocks.
+    Raises LabError for the tuned kernels, whose blocks do something else.
     """
     what, _, mapping = kernel_name(kernel).rpartition("_")
+    if what.startswith("tuned.") or mapping.startswith("tuned."):
+        raise LabError(f"tuned kernel {kernel.__name__} has no modelled time", "take mapping data, model or hybrid")
     if what in COSTS:
         return COSTS[what](mapping, launch, *arguments)
     arrays = [a for a in arguments if hasattr(a, "shape")]

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from labkit.errors import LabError
 from labkit.kernels import dense, update
 from labkit.kernels.conv.backward_data import BACKWARD_DATA
 from labkit.kernels.conv.backward_weights import BACKWARD_WEIGHTS
@@ -80,3 +81,12 @@ def test_rows_that_lie_apart_cost_passes():
 def test_other_kernels_pass_over_their_arrays_once():
     work = work_of(update.momentum, Launch((4, 1, 1), 256), (array(1000), array(1000), array(1000), 0.1, 0.9))
     assert (work.items, work.taps, work.passes, work.bytes_once) == (250, 1, 3, 12_000)
+
+
+def test_tuned_kernels_are_refused():
+    def implicit(image, packed):
+        """Stands for a kernel that a factory of the tuned mapping made."""
+
+    implicit.__module__ = "labkit.kernels.tuned.implicit"
+    with pytest.raises(LabError, match="take mapping data, model or hybrid"):
+        work_of(implicit, ONE, (X, Y))
