@@ -19,6 +19,7 @@ from labkit.kernels.tuned.tiles import Tile
 
 TILE = Tile(16, 32, TM=4, TN=4)
 SQUARE = Tile(32, 16, TM=4, TN=4)
+LOW = Tile(16, 64, TM=4, TN=4)  # half of its threads have no weights to copy
 PLAIN = ConvSizes(2, 8, 4, 4, 12, 3, 3, 1, 1, 1, 1)  # 16 pixels per map: four of them are one 128-bit store
 ODD = ConvSizes(2, 3, 5, 4, 6, 3, 2, 2, 1, 1, 0)  # nothing is a multiple of anything
 WIDE = ConvSizes(1, 10, 3, 7, 9, 3, 3, 1, 2, 2, 1)
@@ -27,7 +28,7 @@ GROUPED = ConvSizes(1, 6, 5, 5, 8, 4, 3, 3, 2, 2, 1, groups=2)
 EXTRA_PADDING = ConvSizes(1, 2, 3, 3, 4, 1, 2, 1, 1, 1, 2)  # windows that see only padding
 CASES = {"plain": PLAIN, "odd": ODD, "wide": WIDE, "point": POINT, "grouped": GROUPED, "padding": EXTRA_PADDING}
 PICKS = {
-    "FP": [Pick("implicit", TILE), Pick("implicit", TILE, 2, asynchronous=False), Pick("few_channels", TILE)],
+    "FP": [Pick("implicit", LOW), Pick("implicit", TILE, 2, asynchronous=False), Pick("few_channels", LOW)],
     "BP": [Pick("implicit", TILE), Pick("implicit", TILE, 3)],
     "KU": [Pick("weights", TILE, 2), Pick("weights_few", TILE, 3), Pick("weights_few", TILE, 1, asynchronous=False)],
 }
@@ -108,6 +109,11 @@ def test_the_ladder_refuses_groups():
 def test_a_tile_that_no_warp_computes_is_refused():
     with pytest.raises(LabError, match="no block of warps"):
         Tile(16, 16, TM=4, TN=4)
+
+
+def test_a_rung_refuses_a_tile_with_idle_threads():
+    with pytest.raises(LabError, match="without a copy"):
+        recipe(LADDER[5], PLAIN, LOW)
 
 
 def test_too_many_values_for_int32_are_refused():

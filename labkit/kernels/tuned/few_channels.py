@@ -11,9 +11,7 @@ from math import ceil
 
 from labkit.kernels.intrinsics import (
     copy4z,
-    copy16z,
     cp_async4z,
-    cp_async16z,
     cp_async_commit,
     cp_async_wait0,
     ld,
@@ -23,7 +21,7 @@ from labkit.kernels.launch import WARP, Launch
 from labkit.kernels.sizes import ConvSizes
 from labkit.kernels.source import cuda, device_function, float32, int32
 from labkit.kernels.tuned import maps
-from labkit.kernels.tuned.implicit import put
+from labkit.kernels.tuned.implicit import fetch_weights, put
 from labkit.kernels.tuned.tiles import STEPS, Tile, multiply
 
 ROW_BITS = 10
@@ -59,7 +57,8 @@ def make(sizes: ConvSizes, tile: Tile, function: int = 0, asynchronous: bool = T
     A_SIZE, B_SIZE, A_BOTH, B_BOTH, SUMS = BK * BM, BK * BN, 2 * BK * BM, 2 * BK * BN, TM * TN
     CRS, PQ, PIXELS, K_P, VECTORS = C * R * S, sizes.P * Q, job.pixels, job.made_padded, job.vectors
     CHUNKS, LANES, TABLE = ceil(CRS / BK), 4 if job.vectors else 1, ceil(CRS / BK) * BK
-    A_COPIES, A_ROWS, B_COPIES, B_ROWS = BK * BM // (4 * THREADS), 4 * THREADS // BM, BK * BN // THREADS, THREADS // BN
+    A_COPIES, A_STEPS, ALL_COPY = ceil(A_SIZE / (4 * THREADS)), (4 * THREADS, 4 * THREADS // BM * K_P), tile.all_copy
+    B_COPIES, B_ROWS = B_SIZE // THREADS, THREADS // BN
     FUNCTION, ASYNCHRONOUS = function, asynchronous
 
     def few_channels(x, packed, bias, y):
@@ -89,12 +88,8 @@ def make(sizes: ConvSizes, tile: Tile, function: int = 0, asynchronous: bool = T
                 cp_async_wait0()
             cuda.syncthreads()
             if coming < CHUNKS:
-                for i in range(A_COPIES):
-                    to = (tid + i * THREADS) * 4 + half * A_SIZE
-                    if ASYNCHRONOUS:
-                        cp_async16z(a, to, packed, at_a + i * A_ROWS * K_P, k < K_P)
-                    else:
-                        copy16z(a, to, packed, at_a + i * A_ROWS * K_P, k < K_P)
+                if ALL_COPY or tid * 4 < A_SIZE:
+                    fetch_weights(packed, a, tid * 4 + half * A_SIZE, at_a, k < K_P, A_COPIES, A_STEPS, ASYNCHRONOUS)
                 row = int32(coming * BK + tid // BN)
                 gather(x, b, tid + half * B_SIZE, offset, tap, row, h0, w0, origin, mine, H, W, B_COPIES, B_ROWS,
                        THREADS, ASYNCHRONOUS)  # fmt: skip

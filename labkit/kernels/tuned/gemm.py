@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from math import ceil
 
+from labkit.errors import LabError
 from labkit.kernels.intrinsics import (
     copy4z,
     copy16z,
@@ -67,12 +68,14 @@ class Moves:
 
 
 def moves(extent: int, rows: int, steps: int, across: bool, tile: Tile, aligned: bool) -> Moves:
-    """Moves of a matrix with `rows` rows for a tile of `extent` rows."""
+    """Moves of a matrix with `rows` rows for a tile of `extent` rows; LabError for one with too many threads for it."""
     if across:
         apart = tile.threads // tile.BK
         return Moves(True, 1, extent // apart, 0, apart, 1, steps)
     values = 4 if rows % 4 == 0 and aligned else 1
     apart = values * tile.threads // extent
+    if apart > tile.BK:
+        raise LabError(f"{tile} leaves threads without a copy, which this kernel does not expect", "take Tile(64, 64)")
     return Moves(False, values, tile.BK // apart, apart, 0, rows, 1)
 
 

@@ -36,22 +36,27 @@ def seen(t, u, h0, w0, mine, origin, H, W, towards):
 
 
 @device_function
-def fetch(image, packed, a, b, i, j, at_a, ok_a, at_b, ok_b, left, copies, a_steps, b_steps, asynchronous):
-    """Start this thread's copies of a chunk: `copies[0]` times 16 bytes of weights, `copies[1]` times one input value.
-
-    left: channels of the chunk from this thread's first one on; those beyond are zeros.
-    a_steps, b_steps: (from one copy to the next in shared memory, in global memory, in channels).
+def fetch_weights(packed, a, i, at, ok, copies, apart, asynchronous):
+    """Start this thread's copies of a chunk of weights, 16 bytes each, apart[0] values from one to the next in shared
+    memory and apart[1] in global memory.
     """
-    for n in range(copies[0]):
+    for n in range(copies):
         if asynchronous:
-            cp_async16z(a, i + n * a_steps[0], packed, at_a + n * a_steps[1], ok_a)
+            cp_async16z(a, i + n * apart[0], packed, at + n * apart[1], ok)
         else:
-            copy16z(a, i + n * a_steps[0], packed, at_a + n * a_steps[1], ok_a)
-    for n in range(copies[1]):
+            copy16z(a, i + n * apart[0], packed, at + n * apart[1], ok)
+
+
+@device_function
+def fetch_inputs(image, b, i, at, ok, left, copies, apart, asynchronous):
+    """The same for the inputs of one pixel, a value each, apart[2] channels from one to the next; zeros for those
+    beyond the `left` channels that there still are.
+    """
+    for n in range(copies):
         if asynchronous:
-            cp_async4z(b, j + n * b_steps[0], image, at_b + n * b_steps[1], ok_b and n * b_steps[2] < left)
+            cp_async4z(b, i + n * apart[0], image, at + n * apart[1], ok and n * apart[2] < left)
         else:
-            copy4z(b, j + n * b_steps[0], image, at_b + n * b_steps[1], ok_b and n * b_steps[2] < left)
+            copy4z(b, i + n * apart[0], image, at + n * apart[1], ok and n * apart[2] < left)
 
 
 @device_function
@@ -87,7 +92,7 @@ def make(
     MADE_P, CHUNKS = maps.made_padded, maps.summed_padded(BK) // BK
     PLANE, OUT_PLANE, TAP, NEXT_A, NEXT_B = H * W, OUT_H * OUT_W, CHUNKS * BK * MADE_P, BK * MADE_P, BK * H * W
     ROWS, RAGGED = THREADS // BN, SUMMED % BK != 0
-    COPIES = (BK * BM // (4 * THREADS), BK // ROWS)
+    COPIES, ALL_COPY = (ceil(BK * BM / (4 * THREADS)), BK // ROWS), tile.all_copy
     A_STEPS, B_STEPS = (4 * THREADS, 4 * THREADS // BM * MADE_P), (THREADS, ROWS * PLANE, ROWS)
     OUT_VALUES, VECTORS, LANES = maps.out_values, maps.vectors, 4 if maps.vectors else 1
     SPLIT, FUNCTION, BIAS, ASYNCHRONOUS = split, function, add_bias, asynchronous
@@ -130,9 +135,10 @@ def make(
                 cp_async_wait0()
             cuda.syncthreads()
             if coming < last:
+                if ALL_COPY or tid * 4 < A_SIZE:
+                    fetch_weights(packed, a, tid * 4 + half * A_SIZE, at_a, ok_a, COPIES[0], A_STEPS, ASYNCHRONOUS)
                 more = SUMMED - c * BK - c0 if RAGGED else BK
-                fetch(image, packed, a, b, tid * 4 + half * A_SIZE, tid + half * B_SIZE, at_a, ok_a, at_b, ok_b, more,
-                      COPIES, A_STEPS, B_STEPS, ASYNCHRONOUS)  # fmt: skip
+                fetch_inputs(image, b, tid + half * B_SIZE, at_b, ok_b, more, COPIES[1], B_STEPS, ASYNCHRONOUS)
                 if ASYNCHRONOUS:
                     cp_async_commit()
                 c, at_a, at_b = int32(c + 1), int32(at_a + NEXT_A), int32(at_b + NEXT_B)

@@ -90,6 +90,6 @@ def recipe(rung: Rung, sizes: ConvSizes, tile: Tile | None = None, split: int | 
 
 
 def _pick(sizes: ConvSizes, tile: Tile | None, split: int | None) -> Pick:
-    """What `plan` finds best, with what is given instead. Tiles of `few_channels` suit this kernel as well."""
+    """What `plan` finds best, with what is given instead; 64 x 64 for a tile so low that threads idle."""
     best = plan(sizes, "FP")
-    return Pick("split", tile or best.tile, split or best.split)
+    return Pick("split", tile or (best.tile if best.tile.all_copy else Tile(64, 64)), split or best.split)

@@ -14,12 +14,13 @@ from labkit.kernels.intrinsics import copy4z, copy16z, ld, st
 from labkit.kernels.launch import WARP, Launch
 from labkit.kernels.sizes import ConvSizes
 from labkit.kernels.source import cuda, float32, int32
-from labkit.kernels.tuned.tiles import LARGE, STEPS, Tile, multiply
+from labkit.kernels.tuned.tiles import LARGE, STEPS, Tile, multiply, refuse_idle_copies
 
 
 @cache
 def make(sizes: ConvSizes, tile: Tile = LARGE) -> tuple[Callable, Launch]:
     """Kernel (x, packed, bias, y), flat. Block (x, y): BN pixels from BN x on, BM channels from BM y on."""
+    refuse_idle_copies(tile)
     C, H, W, K, R, S, P, Q = sizes.C, sizes.H, sizes.W, sizes.K, sizes.R, sizes.S, sizes.P, sizes.Q
     STRIDE_H, STRIDE_W, PAD_H, PAD_W, NPQ = sizes.stride_h, sizes.stride_w, sizes.pad_h, sizes.pad_w, sizes.N * P * Q
     BM, BN, BK, TM, TN, THREADS = tile.BM, tile.BN, tile.BK, tile.TM, tile.TN, tile.threads

@@ -64,12 +64,23 @@ class Tile:
         return WARP // self.LX
 
     @property
+    def all_copy(self) -> bool:
+        """Whether there are 16 bytes of a chunk of `a` for every thread to copy."""
+        return 4 * self.threads <= self.BK * self.BM
+
+    @property
     def shared_values(self) -> int:
         """float32 values of shared memory that one chunk of a and b takes."""
         return self.BK * (self.BM + self.BN)
 
 
 LARGE = Tile(128, 128)
+
+
+def refuse_idle_copies(tile: Tile) -> None:
+    """Raise LabError for a tile so low that some threads would have nothing to copy of `a`."""
+    if not tile.all_copy:
+        raise LabError(f"{tile} leaves threads without a copy, which this kernel does not expect", "take Tile(64, 64)")
 
 
 @device_function
