@@ -20,8 +20,11 @@ OLDEST = (7, 5)  # compute capability: what CUDA 13 compiles for
 
 @cache
 def compiled(kernel):
-    """`kernel`, a plain function, as a CUDA kernel; compiled at its first launch for each type of arguments."""
-    return jit(kernel)
+    """`kernel`, a plain function, as a CUDA kernel; compiled at its first launch for each type of arguments.
+
+    A tuned kernel says in its attribute `options` with how many registers the compiler is to make do (launch_bounds).
+    """
+    return jit(kernel, **getattr(kernel, "options", {}))
 
 
 class Gpu:
