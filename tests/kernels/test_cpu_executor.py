@@ -1,7 +1,9 @@
 """The execution of kernels on the CPU: its rewriting, its arrays, its threads, its errors."""
 
 import math
+import os
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -163,6 +165,20 @@ def test_kernels_of_a_notebook_cell(cpu):
         assert y.tolist() == [0, step, 2 * step]
 
 
+def annotated(slots, _at, at: int):
+    """Names that the rewritten text has for itself, annotations, and an assertion, which a GPU passes over."""
+    math: float = float32(at)
+    assert at < 0, "never true"
+    for _block_x in range(cuda.threadIdx.x, slots.size, cuda.blockDim.x):
+        slots[_block_x] = _at[_block_x] + math
+
+
+def test_any_name_will_do(cpu):
+    y = np.zeros(3, np.float32)
+    cpu.launch(annotated, Launch((1, 1, 1), 32), y, np.arange(3, dtype=np.float32), 7)
+    assert y.tolist() == [7, 8, 9]
+
+
 def loss(x, y):
     for i in range(cuda.threadIdx.x, x.size, cuda.blockDim.x):
         y[i] = x[i] * float32(0) + x[i] - x[i]
@@ -209,6 +225,13 @@ def with_text(y):
     y[0] = len(__name__)
 
 
+def with_else(y):
+    for i in range(y.size):
+        y[i] = 1
+    else:
+        y[0] = 2
+
+
 def with_unknown(y):
     y[0] = nowhere  # noqa: F821
 
@@ -231,6 +254,7 @@ def with_size_of_argument(y):
         (with_default, "default values"),
         (with_warp, "cuda.shfl_sync"),
         (with_plain_function, "launch_of .function.*mark it with @device_function"),
+        (with_else, "a loop with else .line 2 of its source"),
         (with_text, "__name__ .str."),
         (with_unknown, "'nowhere', which is not defined"),
         (with_two_dynamic, "dynamic shared memory twice"),
@@ -264,7 +288,7 @@ def test_arrays_come_and_go(cpu):
     assert held is not host and np.array_equal(cpu.get(held), host)
     assert cpu.put(host[::-1], held) is held and np.array_equal(held, host[::-1])
     assert cpu.empty((2, 3), np.int32).dtype == np.int32
-    with pytest.raises(LabError, match="no memory for an array of 4,611,686,018,427,387,904 bytes"):
+    with pytest.raises(LabError, match=r"no memory for an array of 4,611,686,018,427,387,904 bytes: .* bytes are free"):
         cpu.empty((1 << 30, 1 << 30))
 
 
@@ -285,6 +309,18 @@ def test_the_compiled_code_is_kept_where_numba_was_told(tmp_path, monkeypatch):
     module = generated.module("kept", "@compiled\ndef run(x):\n    return x + 1\n", "compiled")
     assert module.run(1) == 2
     assert list(tmp_path.glob("kept_*.py")) and list(tmp_path.rglob("*.nbc"))
+
+
+def test_texts_that_nobody_used_for_long_are_dropped(tmp_path, monkeypatch):
+    monkeypatch.setattr(generated, "folders", lambda: [tmp_path])
+    for name in ("old_1.py", "new_1.py", "__pycache__/old_1.run-9.py311.nbi", "old_2.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    long_ago = time.time() - generated.KEPT_S - 10
+    os.utime(tmp_path / "old_1.py", (long_ago, long_ago))
+    generated.module("latest", "run = scratch = None\n", "compiled")
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert {name.split("_")[0] for name in left} == {"new", "old", "latest"} and "old_2.txt" in left and len(left) == 3
 
 
 def test_a_kernel_runs_where_nothing_can_be_kept(tmp_path, monkeypatch):

@@ -1,5 +1,9 @@
 """Whole blocks on the CPU: kernels cut at their barriers."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -118,6 +122,13 @@ def test_intrinsics_and_asynchronous_copies():
     np.testing.assert_allclose(y, x[[0, 1, 3]].sum((0, 2))[::-1], rtol=1e-5)
 
 
+def test_the_same_in_a_process_that_has_the_simulator():
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "asynchronous or across"]
+    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1"}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0 and "2 passed" in ran.stdout, ran.stdout
+
+
 def uneven(x, y):
     i = cuda.grid(1)
     if i >= x.size:
@@ -202,6 +213,18 @@ def keeps_a_view(x, y):
 
 
 @device_function
+def ticket(x):
+    return cuda.atomic.add(x, 0, float32(1))
+
+
+def draws_lots(x, y):
+    n = ticket(x)
+    while n > 0:
+        cuda.syncthreads()
+        n -= 1
+
+
+@device_function
 def waits(x):
     cuda.syncthreads()
 
@@ -216,6 +239,7 @@ def waits_elsewhere(x, y):
         (uneven_barrier, "depends on `if x.*which its threads may see differently"),
         (uneven_rounds, r"depends on `n = x\[cuda.threadIdx.x\]`, which its threads may compute differently"),
         (uneven_rounds_over_items, r"depends on `for range\(cuda.threadIdx.x, x.size, cuda.blockDim.x\)`"),
+        (draws_lots, r"depends on `n = ticket\(x\)`, which its threads may compute differently"),
         (returns_early, "depends on `if cuda.threadIdx.x > 2`"),
         (returns_from_a_loop, "returns from inside a loop — leave the loop with break"),
         (keeps_a_view, "is kept across a barrier; numbers can be"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numba.core.errors import NumbaError
+from psutil import virtual_memory
 
 from labkit.engine.threads import current, spread
 from labkit.errors import LabError
@@ -19,6 +20,9 @@ from labkit.kernels.executors.names import SPECIALS, plain
 from labkit.kernels.executors.program import program
 from labkit.kernels.executors.text import LINE_BYTES
 from labkit.kernels.launch import Launch
+from labkit.machine.processor import memory_bytes
+
+ASKED_BYTES = 1 << 26  # arrays from this size on are only made after a look at what is free
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,13 @@ class Cpu:
 
     def empty(self, shape: tuple[int, ...] | int, dtype: Any = np.float32) -> np.ndarray:
         """See `Executor`."""
-        try:
-            return np.empty(shape, dtype)
-        except MemoryError as error:
-            wanted = prod(shape if isinstance(shape, tuple) else (shape,)) * np.dtype(dtype).itemsize
-            raise LabError(f"no memory for an array of {wanted:,} bytes", "take a smaller batch") from error
+        wanted = prod(shape if isinstance(shape, tuple) else (shape,)) * np.dtype(dtype).itemsize
+        if wanted > ASKED_BYTES:  # the system hands out more than it has, and ends the process when it is used
+            free = min(virtual_memory().available, memory_bytes())
+            if wanted > free:
+                what = f"no memory for an array of {wanted:,} bytes: {free:,} bytes are free"
+                raise LabError(what, "take a smaller batch")
+        return np.empty(shape, dtype)
 
     def put(self, host: np.ndarray, target: Any = None) -> np.ndarray:
         """See `Executor`."""

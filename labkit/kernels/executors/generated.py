@@ -7,10 +7,12 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+from time import time
 from types import ModuleType
 
 import numba
 
+KEPT_S = 60 * 86400
 _HEADER = "import math\n\nimport numpy as np\n\nfrom labkit.kernels.executors.support import {imports}\n\n\n"
 
 
@@ -39,6 +41,14 @@ def module(name: str, text: str, imports: str) -> ModuleType:
     return made
 
 
+def _drop_old(folder: Path) -> None:
+    """Delete texts that were kept long ago, with their compiled code; whoever still wants one compiles it anew."""
+    for path in folder.glob("*.py"):
+        if path.stat().st_mtime < time() - KEPT_S:
+            for old in [*folder.rglob(f"{path.stem}.*")]:
+                old.unlink(missing_ok=True)
+
+
 def _keep(path: Path, text: str) -> Path | None:
     """`path` with `text` in it, or None where it cannot be written. No other process sees a part of it."""
     try:
@@ -49,6 +59,7 @@ def _keep(path: Path, text: str) -> Path | None:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(partial, path)
+        _drop_old(path.parent)
         return path
     except OSError:
         return None

@@ -86,12 +86,25 @@ def read(function: Callable) -> ast.FunctionDef:
     for node in (node for statement in tree.body for node in ast.walk(statement)):
         if type(node) in _FORBIDDEN:
             raise refuse(name, f"{_FORBIDDEN[type(node)]} (line {node.lineno} of its source)")
+        if isinstance(node, ast.For | ast.While) and node.orelse:
+            raise refuse(name, f"a loop with else (line {node.lineno} of its source)")
     if ast.get_docstring(tree) is not None:
         tree.body = tree.body[1:] or [ast.Pass()]
+    tree = _Simplified().visit(tree)
     tree.decorator_list, tree.returns = [], None
     parameters.args, parameters.posonlyargs = [*parameters.posonlyargs, *parameters.args], []
     _rename_reserved(tree)
     return tree
+
+
+class _Simplified(ast.NodeTransformer):
+    """Leaves out what has no effect on a GPU: annotations, and assertions."""
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
+        return ast.Pass() if node.value is None else ast.copy_location(ast.Assign([node.target], node.value), node)
+
+    def visit_Assert(self, node: ast.Assert) -> ast.stmt:
+        return ast.Pass()
 
 
 def _rename_reserved(tree: ast.FunctionDef) -> None:
@@ -143,7 +156,7 @@ class Scope:
         value = self.value(node)
         if value is cuda:
             return ""
-        return next((name for name in _CUDA_NAMES if getattr(cuda, name, MISSING) is value), None)
+        return next((name for name in _CUDA_NAMES if getattr(cuda, name, None) is value), None)
 
 
 def _filled(cell: Any) -> bool:

@@ -43,7 +43,7 @@ def program(kernel: Any, whole_blocks: bool = False) -> str:
     elif not any(map(has_barrier, body)) and has_return(body):
         made = writer.for_each_thread(body)
     else:
-        made = _cut(scope, body, memory, writer)
+        made = _cut(scope, body, memory, _writers(devices))
     texts = [function(name, parameters, device) for name, (parameters, device) in devices.items()]
     return "\n\n".join([*texts, *made]) + "\n"
 
@@ -57,10 +57,15 @@ def why_all_threads(kernel: Any) -> str | None:
 def _why(body: list[ast.stmt], memory: list[Memory], devices: dict) -> str | None:
     if not all(m.shared for m in memory):
         return "each thread has an array of its own"
+    return needs_all_threads(body, {m.name for m in memory}, _writers(devices))
+
+
+def _writers(devices: dict) -> set[str]:
+    """The device functions that change an array, themselves or through others."""
     writers: set[str] = set()
     while more := {name for name, (_, device) in devices.items() if _writes(device, writers)} - writers:
         writers |= more
-    return needs_all_threads(body, {m.name for m in memory}, writers)
+    return writers
 
 
 def _writes(body: list[ast.stmt], writers: set[str]) -> bool:
@@ -99,7 +104,7 @@ class _Alone(ast.NodeTransformer):
         return ast.Constant({THREAD: 0, THREADS: 1}[node.id]) if node.id in (THREAD, THREADS) else node
 
 
-def _cut(scope: Scope, body: list[ast.stmt], memory: list[Memory], writer: Writer) -> list[str]:
+def _cut(scope: Scope, body: list[ast.stmt], memory: list[Memory], writers: set[str]) -> list[str]:
     """The whole block, cut at its barriers. Only the types of some variables may have to be found out by Numba."""
     private = {m.variable: m.name for m in memory if not m.shared}
     for name in private:
@@ -108,6 +113,6 @@ def _cut(scope: Scope, body: list[ast.stmt], memory: list[Memory], writer: Write
     body = without(body, lambda node: isinstance(node, ast.Assign) and ast.unparse(node.value) in private.values())
     known = {*scope.parameters, *BLOCK, *GRID, *(m.name for m in memory), THREADS}
     before = deepcopy(body)
-    made = cut(scope.kernel, body, known, private)
+    made = cut(scope.kernel, body, known, private, writers)
     kinds = kinds_of(before)
-    return writer.cut(made, before, private, kinds)
+    return Writer(scope.parameters, memory).cut(made, before, private, kinds)

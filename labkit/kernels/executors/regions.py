@@ -52,23 +52,23 @@ def slot(name: str) -> str:
     return f"_slot_{name}"
 
 
-def cut(kernel: str, body: list[ast.stmt], known: set[str], private: dict[str, str]) -> Cut:
+def cut(kernel: str, body: list[ast.stmt], known: set[str], private: dict[str, str], writers: set[str]) -> Cut:
     """Cut the rewritten `body` of `kernel` at its barriers.
 
     known: names that are the same in all threads and never assigned: parameters, block numbers, shared arrays.
-    private: variable of a local array -> the array with one row per thread. Raises LabError where threads might not
-    meet at a barrier.
+    private: variable of a local array -> the array with one row per thread. writers: device functions that write to
+    arrays, so that each thread has to call them. Raises LabError where threads might not meet at a barrier.
     """
-    cutter = _Cutter(kernel, body, known, private)
+    cutter = _Cutter(kernel, body, known, private, writers)
     made = cutter.emit(body, last=True, counters=frozenset())
     slots = cutter.finish()
     return Cut(made, slots)
 
 
 class _Cutter:
-    def __init__(self, kernel: str, body: list[ast.stmt], known: set[str], private: dict[str, str]):
+    def __init__(self, kernel: str, body: list[ast.stmt], known: set[str], private: dict[str, str], writers: set[str]):
         self.kernel, self.private = kernel, private
-        self.varying = uniform.varying_names(body, set(private), loads=False)
+        self.varying = uniform.varying_names(body, {*private, *writers}, loads=False)
         self.assigned = list(uniform.assignments(body))
         end = max((i + 1 for i, s in enumerate(body) if has_barrier(s)), default=0)
         self.tail = {id(statement) for statement in nested(body[end:])}  # after the last barrier a thread may return

@@ -222,7 +222,7 @@ def _is_view(node: ast.Subscript) -> bool:
 
 
 def varying_names(statements: list[ast.stmt], private: set[str], loads: bool) -> set[str]:
-    """The variables that may differ between the threads; `private` ones do in any case. See `varies` for `loads`."""
+    """The names that may stand for something else in each thread; `private` ones do. See `varies` for `loads`."""
     found, everything = set(private), list(assignments(statements))
     while True:
         more = {
