@@ -5,6 +5,7 @@ The only room that imports ipywidgets, anywidget or plotly. A view is shown by w
 """
 
 from labkit.widgets.anatomy import NetworkAnatomy, network_anatomy
+from labkit.widgets.block_maps import BlockMaps, block_maps
 from labkit.widgets.convolution import ConvolutionWalk, convolution_walk
 from labkit.widgets.descent import GradientDescentStepper, gradient_descent_stepper
 from labkit.widgets.roofline import KernelPoint, Roofline, roofline
@@ -13,6 +14,7 @@ from labkit.widgets.static_page import static_page
 from labkit.widgets.training import TrainingView, training_view
 
 __all__ = [
+    "BlockMaps",
     "BlockScheduler",
     "ConvolutionWalk",
     "GradientDescentStepper",
@@ -20,6 +22,7 @@ __all__ = [
     "NetworkAnatomy",
     "Roofline",
     "TrainingView",
+    "block_maps",
     "block_scheduler",
     "convolution_walk",
     "gradient_descent_stepper",
