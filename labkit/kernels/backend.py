@@ -1,5 +1,8 @@
 """A network's layers on kernels: the backend that `labkit.engine.ops` asks for, over any executor."""
 
+from dataclasses import replace
+from math import prod
+
 import numpy as np
 
 from labkit.engine.ops import LayerOps, Mapping
@@ -7,8 +10,9 @@ from labkit.errors import LabError
 from labkit.kernels.device_arrays import KernelArrays
 from labkit.kernels.executors import Executor
 from labkit.kernels.mappings import DEFAULT, mappings_of
-from labkit.kernels.ops import OPS
+from labkit.kernels.ops import OPS, TUNED_OPS
 from labkit.kernels.ops.place import Place
+from labkit.machine.gpus import this_gpu
 from labkit.network import Layer, Network, Shape
 from labkit.network.sizes import FLOAT_BYTES, activation_bytes
 
@@ -23,6 +27,7 @@ class KernelBackend:
         self.executor, self.network = executor, network
         self.mapping = DEFAULT if mapping is None else mapping
         self.mappings = mappings_of(network, mapping)
+        self._scratch: dict[str, list] = {}
         self.arrays = KernelArrays(executor, replays=set(self.mappings.values()) == {"tuned"})
 
     def prepare(
@@ -39,8 +44,22 @@ class KernelBackend:
             self._check_memory(batch)
         if type(layer) not in OPS:
             raise LabError(f"no kernel for layer {name!r} ({layer.kind})", "take backend cpu or reference")
-        needs_dx = self.network.needs_input_gradient(name)
-        return OPS[type(layer)](Place(name, layer, input_shapes, batch, self.mappings[name], self.executor, needs_dx))
+        mapping, needs_dx = self.mappings[name], self.network.needs_input_gradient(name)
+        place = Place(name, layer, input_shapes, batch, mapping, self.executor, needs_dx, scratch=self._scratch)
+        if mapping != "tuned":
+            return OPS[type(layer)](place)
+        if type(layer) not in TUNED_OPS:
+            return OPS[type(layer)](replace(place, mapping=DEFAULT))
+        return TUNED_OPS[type(layer)](replace(place, aligned=self._aligned(name), gpu=this_gpu()))
+
+    def _aligned(self, name: str) -> bool:
+        """Whether the weights of layer `name` begin at a multiple of four values in the flat vector of all weights."""
+        start = 0
+        for key, shape in self.network.weights().items():
+            if key == f"{name}.weight":
+                return start % 4 == 0
+            start += prod(shape)
+        return True
 
     def _check_memory(self, batch: int) -> None:
         """Refuse a batch that cannot fit before anything is allocated, saying which would."""

@@ -12,6 +12,7 @@ from labkit.errors import LabError
 from labkit.kernels.source import SIMULATED
 from labkit.machine.gpu import first_gpu
 from labkit.network import (
+    LRN,
     Add,
     AvgPool,
     BatchNorm,
@@ -33,7 +34,7 @@ from labkit.network import (
     zoo,
 )
 
-MAPPINGS = ("data", "model", "hybrid")
+MAPPINGS = ("data", "model", "hybrid", "tuned")
 # float32 against the reference in float64: relative to the largest value of each array.
 CLOSE = 2e-4
 
@@ -56,7 +57,7 @@ def tangled() -> Network:
     b.add("pooled", MaxPool(3, 1, stride=1, padding=(1, 0)), short)
     b.add("sum", Add(), "slope", "pooled")
     b.add("wide", Concat(), "sum", "pooled")
-    b.add("response", ReLU())
+    b.add("response", LRN())
     b.add("pool", MaxPool(2, stride=1))
     b.add("flatten", Flatten())
     b.add("fc1", Dense(7))
@@ -80,12 +81,13 @@ def assert_close(found, wanted, limit: float = CLOSE) -> None:
         assert worst < limit, f"{name} is off by {worst:.1e} of its largest value"
 
 
+@pytest.mark.parametrize("prepared", [5, 6], ids=["full", "ragged"])
 @pytest.mark.parametrize("mapping", MAPPINGS)
-def test_gradients_outputs_and_states_are_the_references(mapping):
+def test_gradients_outputs_and_states_are_the_references(mapping, prepared):
     network = tangled()
     x, labels = batch_for(network, 5)
     reference = Model(network, "reference", batch=5, seed=3, dtype=np.float64)
-    kernels = Model(network, "cuda-cpu", batch=6, seed=3, mapping=mapping)  # ragged: 5 of 6 samples
+    kernels = Model(network, "cuda-cpu", batch=prepared, seed=3, mapping=mapping)
     wanted, found = reference.gradients_of(x, labels, step=2), kernels.gradients_of(x, labels, step=2)
     assert found.loss == pytest.approx(wanted.loss, rel=1e-5)
     assert found.correct == wanted.correct and found.samples == 5

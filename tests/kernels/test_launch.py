@@ -41,5 +41,5 @@ def test_a_filter_that_does_not_fit_names_the_layer_and_the_way_out():
 
 
 def test_an_unknown_mapping_is_named():
-    with pytest.raises(LabError, match="hybird.*hybrid"):
+    with pytest.raises(LabError, match=r"hybird.*hybrid"):
         choose("hybird", CONV2)

@@ -1,14 +1,16 @@
 """What all layers on kernels share: where they run, how their work is divided, and the arrays they keep."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from labkit.kernels.executors import Executor
-from labkit.kernels.launch import Work, choose
+from labkit.kernels.launch import Launch, Work, choose
+from labkit.kernels.tuned.recipe import Recipe
 from labkit.kernels.vectors import fill, vector_launch
+from labkit.machine.gpus import GpuData
 from labkit.network import Layer, Shape
 
 ADDS = ("data", "hybrid")  # mappings in which the blocks of KU add to weights that other blocks add to as well
@@ -18,7 +20,10 @@ ADDS = ("data", "hybrid")  # mappings in which the blocks of KU add to weights t
 class Place:
     """One layer of a network on an executor, prepared for at most `batch` samples.
 
-    needs_dx: whether anybody will ask for the gradient of its inputs.
+    needs_dx: whether anybody will ask for the gradient of its inputs. aligned: whether its weights, and their
+    gradients, begin at a 16-byte boundary of the vectors that hold them. gpu: what tuned kernels are planned for; None
+    without one. held: its own arrays, by name. scratch: arrays
+    that all layers share, because they hold nothing between two launches.
     """
 
     name: str
@@ -28,7 +33,10 @@ class Place:
     mapping: str
     executor: Executor
     needs_dx: bool = True
+    aligned: bool = True
+    gpu: GpuData | None = None
     held: dict[str, Any] = field(default_factory=dict)
+    scratch: dict[str, list] = field(default_factory=dict)
 
     @property
     def output_shape(self) -> Shape:
@@ -52,9 +60,34 @@ class Place:
             self.held[name] = self.executor.put(values)
         return self.held[name]
 
+    def shared(self, name: str, values: int) -> Any:
+        """A flat array of at least `values` float32 values that any layer may overwrite afterwards.
+
+        Smaller ones are kept when a larger one takes over, because recorded launches may still point to them.
+        """
+        sizes = self.scratch.setdefault(name, [])
+        if not sizes or sizes[-1].shape[0] < values:
+            sizes.append(self.executor.empty((values,)))
+        return sizes[-1]
+
     def run(self, table: dict[str, Any], work: Work, *arguments: Any) -> None:
-        """Launch the kernel that `table` has for this layer's mapping."""
+        """Launch the teaching kernel that `table` has for this layer's mapping."""
         self.executor.launch(table[self.mapping], choose(self.mapping, work), *arguments)
+
+    def start(self, made: tuple[Any, Launch], *arrays: Any) -> None:
+        """Launch a tuned kernel, as a `make` of `labkit.kernels.tuned` returned it, on flat arrays."""
+        kernel, launch = made
+        launch = replace(launch, layer=self.name, mapping="tuned")
+        self.executor.launch(kernel, launch, *(array.reshape(prod(array.shape)) for array in arrays))
+
+    def perform(self, recipe: Recipe, **arrays: Any) -> None:
+        """Launch the steps of `recipe` on these arrays, by the names that it has for them; its workspace is shared."""
+        every = {name: self.shared(name, values) for name, values in recipe.workspace.items()}
+        every |= {name: array.reshape(prod(array.shape)) for name, array in arrays.items()}
+        for step in (*recipe.prepare, *recipe.steps):
+            launch = replace(step.launch, layer=self.name, mapping="tuned")
+            arguments = (every[name] if isinstance(name, str) else name for name in step.arguments)
+            self.executor.launch(step.kernel, launch, *arguments)
 
 
 def zero(executor: Executor, *arrays: Any) -> None:
