@@ -1,9 +1,7 @@
 """The execution of kernels on the CPU: its rewriting, its arrays, its threads, its errors."""
 
 import math
-import os
 import textwrap
-import time
 
 import numpy as np
 import pytest
@@ -12,9 +10,8 @@ from labkit.engine.reference import conv as reference
 from labkit.engine.threads import limit
 from labkit.errors import LabError
 from labkit.kernels.conv.forward import FORWARD
-from labkit.kernels.executors import generated
+from labkit.kernels.executors import cpu as executor
 from labkit.kernels.executors.cpu import Cpu
-from labkit.kernels.executors.program import program
 from labkit.kernels.launch import Launch
 from labkit.kernels.source import cuda, device_function, float32, int32
 from labkit.network import Conv
@@ -59,6 +56,19 @@ def test_atomics_lose_nothing_when_blocks_run_side_by_side(cpu):
         with limit(4):
             cpu.launch(count, Launch((64, 1, 1), 32), values, total)
         assert total.tolist() == np.bincount(values.ravel()).tolist()
+
+
+@pytest.mark.parametrize(
+    ("threads", "parts"),
+    [(1, [(0, 7, 0)]), (3, [(0, 2, 0), (2, 4, 1), (4, 7, 2)]), (9, [(i, i + 1, i) for i in range(7)])],
+)
+def test_blocks_are_shared_among_as_many_threads_as_are_allowed(cpu, monkeypatch, threads, parts):
+    seen = []
+    pretended = executor.Compiled(lambda *arguments: seen.append(arguments[:3]), lambda *sizes: 0)
+    monkeypatch.setattr(executor, "compiled", lambda *_: pretended)
+    with limit(threads):
+        cpu.launch(count, Launch((7, 1, 1), 32), None, None)
+    assert sorted(seen) == parts
 
 
 def extremes(values, found):
@@ -205,76 +215,6 @@ def test_the_checked_executor_reports_indices_outside_of_an_array(kernel):
         Cpu(checked=True).launch(kernel, Launch((1, 1, 1), 32), np.ones(3, np.float32), np.ones(3, np.float32))
 
 
-def with_list(y):
-    y[0] = sum([i * i for i in range(3)])
-
-
-def with_default(y, n=3):
-    y[0] = n
-
-
-def with_warp(y):
-    y[0] = cuda.shfl_sync(0xFFFFFFFF, y[0], 0)
-
-
-def with_plain_function(y):
-    y[0] = launch_of(y, y, y)
-
-
-def with_text(y):
-    y[0] = len(__name__)
-
-
-def with_else(y):
-    for i in range(y.size):
-        y[i] = 1
-    else:
-        y[0] = 2
-
-
-def with_unknown(y):
-    y[0] = nowhere  # noqa: F821
-
-
-def with_two_dynamic(y):
-    a = cuda.shared.array(0, float32)
-    b = cuda.shared.array(0, float32)
-    y[0] = a[0] + b[0]
-
-
-def with_size_of_argument(y):
-    a = cuda.shared.array(y.shape[0], float32)
-    y[0] = a[0]
-
-
-@pytest.mark.parametrize(
-    ("kernel", "construct"),
-    [
-        (with_list, "a list comprehension"),
-        (with_default, "default values"),
-        (with_warp, "cuda.shfl_sync"),
-        (with_plain_function, "launch_of .function.*mark it with @device_function"),
-        (with_else, "a loop with else .line 2 of its source"),
-        (with_text, "__name__ .str."),
-        (with_unknown, "'nowhere', which is not defined"),
-        (with_two_dynamic, "dynamic shared memory twice"),
-        (with_size_of_argument, "the size in cuda.shared.array"),
-    ],
-)
-def test_what_cannot_be_rewritten_is_named(kernel, construct):
-    with pytest.raises(LabError, match=f"kernel {kernel.__name__} .*{construct}"):
-        program(kernel)
-
-
-def test_a_kernel_without_source(cpu):
-    scope = {}
-    exec("def made(y):\n    y[0] = 1", scope)
-    with pytest.raises(LabError, match="source of kernel made cannot be read"):
-        cpu.launch(scope["made"], Launch((1, 1, 1), 32), np.zeros(1))
-    with pytest.raises(LabError, match="is not a plain function"):
-        cpu.launch(3, Launch((1, 1, 1), 32), np.zeros(1))
-
-
 def test_arguments_that_do_not_fit(cpu):
     with pytest.raises(LabError, match="kernel loss takes 2 arguments, not 1"):
         cpu.launch(loss, Launch((1, 1, 1), 32), np.zeros(3, np.float32))
@@ -302,29 +242,3 @@ def test_launches_are_profiled_and_laps_add_up(cpu):
     assert all(r.seconds > 0 for r in ran)
     watch.lap("a"), watch.lap("b"), watch.lap("a")
     assert list(watch.seconds()) == ["a", "b"] and min(watch.seconds().values()) > 0
-
-
-def test_the_compiled_code_is_kept_where_numba_was_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(generated.numba.config, "CACHE_DIR", str(tmp_path))
-    module = generated.module("kept", "@compiled\ndef run(x):\n    return x + 1\n", "compiled")
-    assert module.run(1) == 2
-    assert list(tmp_path.glob("kept_*.py")) and list(tmp_path.rglob("*.nbc"))
-
-
-def test_texts_that_nobody_used_for_long_are_dropped(tmp_path, monkeypatch):
-    monkeypatch.setattr(generated, "folders", lambda: [tmp_path])
-    for name in ("old_1.py", "new_1.py", "__pycache__/old_1.run-9.py311.nbi", "old_2.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    long_ago = time.time() - generated.KEPT_S - 10
-    os.utime(tmp_path / "old_1.py", (long_ago, long_ago))
-    generated.module("latest", "run = scratch = None\n", "compiled")
-    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert {name.split("_")[0] for name in left} == {"new", "old", "latest"} and "old_2.txt" in left and len(left) == 3
-
-
-def test_a_kernel_runs_where_nothing_can_be_kept(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("no folder")
-    monkeypatch.setattr(generated, "folders", lambda: [tmp_path / "file"])
-    module = generated.module("lost", "@compiled\ndef run(x):\n    return x + 2\n", "compiled")
-    assert module.run(1) == 3

@@ -123,7 +123,17 @@ def test_intrinsics_and_asynchronous_copies():
 
 
 def test_the_same_in_a_process_that_has_the_simulator():
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "asynchronous or across"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        __file__,
+        "-k",
+        "asynchronous or live_across",
+    ]
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1"}
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0 and "2 passed" in ran.stdout, ran.stdout
