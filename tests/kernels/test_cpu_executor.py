@@ -1,6 +1,7 @@
 """The execution of kernels on the CPU: its rewriting, its arrays, its threads, its errors."""
 
 import math
+import re
 import textwrap
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_atomics_lose_nothing_when_blocks_run_side_by_side(cpu):
 )
 def test_blocks_are_shared_among_as_many_threads_as_are_allowed(cpu, monkeypatch, threads, parts):
     seen = []
-    pretended = executor.Compiled(lambda *arguments: seen.append(arguments[:3]), lambda *sizes: 0)
+    pretended = executor.Compiled(lambda *arguments: seen.append(arguments[:3]), lambda *sizes: 0, [])
     monkeypatch.setattr(executor, "compiled", lambda *_: pretended)
     with limit(threads):
         cpu.launch(count, Launch((7, 1, 1), 32), None, None)
@@ -209,10 +210,31 @@ def atomic_outside(x, y):
     cuda.atomic.add(y, x.size, float32(1))
 
 
-@pytest.mark.parametrize("kernel", [outside, atomic_outside])
-def test_the_checked_executor_reports_indices_outside_of_an_array(kernel):
-    with pytest.raises(LabError, match=f"kernel {kernel.__name__} reads or writes outside of an array"):
-        Cpu(checked=True).launch(kernel, Launch((1, 1, 1), 32), np.ones(3, np.float32), np.ones(3, np.float32))
+def outside_elsewhere(x, y):
+    y[0] = squared_at(x, (2, x.shape[1]))
+
+
+@device_function
+def squared_at(x, place):
+    return x[place[0], place[1]] * x[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "found"),
+    [
+        (outside, "x[i - 1], where index -1 stands along axis 0, which has 3"),
+        (atomic_outside, "y[x.size], where index 3 stands along axis 0, which has 3"),
+        (outside_elsewhere, "x[place[0], place[1]], where index 4 stands along axis 1, which has 4"),
+    ],
+)
+def test_the_checked_executor_reports_indices_outside_of_an_array(kernel, found):
+    x = np.ones((3, 4) if kernel is outside_elsewhere else 3, np.float32)
+    message = f"kernel {kernel.__name__} reads or writes outside of an array: {found}"
+    for whole_blocks in (False, True):
+        with pytest.raises(LabError, match=re.escape(message)):
+            Cpu(checked=True, whole_blocks=whole_blocks).launch(
+                kernel, Launch((1, 1, 1), 32), x, np.ones(3, np.float32)
+            )
 
 
 def test_arguments_that_do_not_fit(cpu):

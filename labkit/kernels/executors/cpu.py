@@ -31,19 +31,21 @@ class Compiled:
 
     run: Callable
     scratch: Callable
+    places: list[str]
 
 
 @cache
 def compiled(kernel: Callable, checked: bool = False, whole_blocks: bool = False) -> Compiled:
     """`kernel`, a plain function, for the CPU. Raises LabError for one that cannot run there.
 
-    checked: an index outside of an array raises IndexError instead of reading or writing what lies there.
+    checked: an index outside of an array raises IndexError(number of one of the `places`, axis, index, size) instead of
+    reading or writing what lies there.
     """
-    text = program(kernel, whole_blocks)
+    text = program(kernel, whole_blocks, checked)
     options = ["checked_and_compiled as compiled", "checked as inlined"] if checked else ["compiled", "inlined"]
     imports = ", ".join([*SPECIALS, *options])
     made = module(kernel.__name__, text, imports)
-    return Compiled(made.run, made.scratch)
+    return Compiled(made.run, made.scratch, made.PLACES or [])
 
 
 class Cpu:
@@ -74,7 +76,7 @@ class Cpu:
         scratch = np.empty(stride * current() + LINE_BYTES, np.uint8)
         address = (scratch.ctypes.data + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES
         rest = (*arguments, *launch.grid, launch.shared_bytes, launch.block, address, stride)
-        with _understood(kernel.__name__):
+        with _understood(kernel.__name__, made.places):
             if self._profile is None:
                 spread(made.run, launch.blocks, *rest)
                 return
@@ -140,7 +142,7 @@ class Laps:
 
 
 @contextmanager
-def _understood(kernel: str) -> Iterator[None]:
+def _understood(kernel: str, places: list[str]) -> Iterator[None]:
     """Errors of the compiler and of checked indices as LabError."""
     try:
         yield
@@ -151,5 +153,8 @@ def _understood(kernel: str) -> Iterator[None]:
         what = f"kernel {kernel} does not compile for the CPU: {told}"
         raise LabError(what, "compare the arguments that it was given with what it does to them") from error
     except IndexError as error:
-        what = f"kernel {kernel} reads or writes outside of an array ({error})"
+        what = f"kernel {kernel} reads or writes outside of an array"
+        if len(error.args) == 4:
+            place, axis, index, size = error.args
+            what += f": {places[place]}, where index {index} stands along axis {axis}, which has {size}"
         raise LabError(what, "compare its index arithmetic with the shapes of the arrays") from error

@@ -15,7 +15,7 @@ from labkit.errors import LabError
 from labkit.kernels.source import cuda
 
 MISSING = object()
-SPECIALS = ("array_at", "at", "atomic_add", "atomic_max", "atomic_min", "forget", "never", "slots")
+SPECIALS = ("array_at", "at", "atomic_add", "atomic_max", "atomic_min", "forget", "inside", "never", "slots")
 RESERVED = {*SPECIALS, "compiled", "inlined", "math", "np", "range", "run", "scratch"}
 _CUDA_NAMES = (
     *("threadIdx", "blockIdx", "blockDim", "gridDim", "grid", "gridsize", "syncthreads", "shared", "local", "atomic"),

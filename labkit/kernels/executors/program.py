@@ -30,27 +30,29 @@ from labkit.kernels.executors.uniform import (
 )
 
 
-def program(kernel: Any, whole_blocks: bool = False) -> str:
+def program(kernel: Any, whole_blocks: bool = False, checked: bool = False) -> str:
     """The text of a module whose function `run` does blocks first..end of `kernel`.
 
-    See `Writer` for its arguments. whole_blocks: run all threads of a block even where one is enough. Raises LabError
-    for whatever the kernel uses that cannot be rewritten.
+    See `Writer` for its arguments. whole_blocks: run all threads of a block even where one is enough. checked: raise
+    IndexError(place, axis, index, size) for an index outside of an array; `PLACES` of the module has the places. Raises
+    LabError for whatever the kernel uses that cannot be rewritten.
     """
-    scope, body, memory, devices = _rewritten(kernel)
+    places = [] if checked else None
+    scope, body, memory, devices = _rewritten(kernel, places)
     writer = Writer(scope.parameters, memory)
-    if not whole_blocks and _why(body, memory, devices) is None:
+    if not whole_blocks and why_all_threads(kernel) is None:
         made = writer.once([_Alone().visit(statement) for statement in without(body, is_barrier)])
     elif not any(map(has_barrier, body)) and has_return(body):
         made = writer.for_each_thread(body)
     else:
         made = _cut(scope, body, memory, _writers(devices))
     texts = [function(name, parameters, device) for name, (parameters, device) in devices.items()]
-    return "\n\n".join([*texts, *made]) + "\n"
+    return "\n\n".join([f"PLACES = {places}", *texts, *made]) + "\n"
 
 
 def why_all_threads(kernel: Any) -> str | None:
     """Why all threads of a block of `kernel` are run: what could not be proved; None where one is enough."""
-    _, body, memory, devices = _rewritten(kernel)
+    _, body, memory, devices = _rewritten(kernel, None)
     return _why(body, memory, devices)
 
 
@@ -78,13 +80,15 @@ def _writes(body: list[ast.stmt], writers: set[str]) -> bool:
     return False
 
 
-def _rewritten(kernel: Any) -> tuple[Scope, list[ast.stmt], list[Memory], dict[str, tuple[list[str], list[ast.stmt]]]]:
+def _rewritten(
+    kernel: Any, places: list[str] | None
+) -> tuple[Scope, list[ast.stmt], list[Memory], dict[str, tuple[list[str], list[ast.stmt]]]]:
     """Names and body of a kernel, its arrays, and the device functions under it: name -> parameters and body."""
     function = plain(kernel)
     tree = read(function)
     scope = Scope(function, tree)
     functions: dict[Callable, str] = {}
-    rewriter = Rewriter(scope, functions, device=False)
+    rewriter = Rewriter(scope, functions, False, places)
     body = one_by_one(with_plain_names([rewriter.visit(statement) for statement in tree.body]))
     devices: dict[str, tuple[list[str], list[ast.stmt]]] = {}
     while len(devices) < len(functions):  # rewriting one device function may bring in more of them
@@ -92,7 +96,7 @@ def _rewritten(kernel: Any) -> tuple[Scope, list[ast.stmt], list[Memory], dict[s
             if name not in devices:
                 tree = read(called)
                 within = Scope(called, tree)
-                parts = [Rewriter(within, functions, device=True).visit(statement) for statement in tree.body]
+                parts = [Rewriter(within, functions, True, places).visit(statement) for statement in tree.body]
                 devices[name] = (within.parameters, parts)
     return scope, body, rewriter.memory, devices
 

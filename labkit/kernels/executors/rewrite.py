@@ -50,11 +50,13 @@ class Rewriter(ast.NodeTransformer):
     """Rewrites one function; collects the device functions that it calls and the arrays that its blocks have.
 
     functions: the plain device functions that were met so far -> their names in the text. device: whether this is one
-    itself; it then has to be given the numbers of thread and block as arguments.
+    itself; it then has to be given the numbers of thread and block as arguments. places: where arrays are accessed, as
+    the source has it, if every index is to be checked: the number of a place in this list is what a failed check tells.
     """
 
-    def __init__(self, scope: Scope, functions: dict[Callable, str], device: bool):
+    def __init__(self, scope: Scope, functions: dict[Callable, str], device: bool, places: list[str] | None = None):
         self.scope, self.kernel, self.functions, self.device = scope, scope.kernel, functions, device
+        self.places = places
         self.memory: list[Memory] = []
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
@@ -64,12 +66,26 @@ class Rewriter(ast.NodeTransformer):
         return self._free(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        written = ast.unparse(node)
         node.value, node.slice = self.visit(node.value), self.visit(node.slice)
         if not isinstance(node.value, ast.Attribute):  # x.shape[i]: a tuple, whose elements Numba picks by constants
-            axes = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-            axes = [axis if isinstance(axis, ast.Slice | ast.Constant) else _call("at", axis) for axis in axes]
-            node.slice = ast.Tuple(axes, ast.Load()) if isinstance(node.slice, ast.Tuple) else axes[0]
+            node.slice = self._indices(node.value, node.slice, written)
         return node
+
+    def _indices(self, array: ast.expr, index: ast.expr, written: str) -> ast.expr:
+        """An index, or a tuple of them, as ones that are not negative and, if that is wanted, checked."""
+        axes = index.elts if isinstance(index, ast.Tuple) else [index]
+        checked = self.places is not None and isinstance(array, ast.Name)
+        if checked:
+            self.places.append(written)
+        made = []
+        for axis, one in enumerate(axes):
+            if checked and not isinstance(one, ast.Slice):
+                numbers = [ast.Constant(axis), one, ast.Constant(len(self.places) - 1)]
+                made.append(ast.Call(ast.Name("inside", ast.Load()), [array, *numbers], []))
+            else:
+                made.append(one if isinstance(one, ast.Slice | ast.Constant) else _call("at", one))
+        return ast.Tuple(made, ast.Load()) if isinstance(index, ast.Tuple) else made[0]
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         path = self._call_path(node.value)
@@ -93,8 +109,10 @@ class Rewriter(ast.NodeTransformer):
         if path is None:
             return self.generic_visit(node)
         if path.startswith("atomic.") and path[7:] in _ATOMICS and len(node.args) == 3 and not node.keywords:
+            written = f"{ast.unparse(node.args[0])}[{ast.unparse(node.args[1])}]"
             array, index, value = (self.visit(argument) for argument in node.args)
             index = index if isinstance(index, ast.Tuple) else ast.Tuple([index], ast.Load())
+            index = self._indices(array, index, written)
             return ast.Call(ast.Name(f"atomic_{path[7:]}", ast.Load()), [array, index, value], [])
         return self._index(f"{path}({', '.join(map(ast.unparse, node.args))})")
 

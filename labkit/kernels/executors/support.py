@@ -3,7 +3,7 @@
 from numba import njit, types
 from numba.core import cgutils
 from numba.core.errors import TypingError
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 from numba.np.arrayobj import basic_indexing, normalize_indices, populate_array
 
 from labkit.engine.jit import jit
@@ -40,6 +40,26 @@ def never(typing):
         return context.get_constant(types.boolean, False)
 
     return types.boolean(), generate
+
+
+def inside(array, axis, index, place):
+    """`index` as `at` gives it, once it is known to lie inside of `array`; IndexError(place, axis, index, size) if not.
+
+    For compiled code; an index of something else, such as a tuple, passes unchanged.
+    """
+
+
+@overload(inside)
+def _inside(array, axis, index, place):
+    if not isinstance(array, types.Array) or not isinstance(index, types.Integer):
+        return lambda array, axis, index, place: index
+
+    def check(array, axis, index, place):
+        if index < 0 or index >= array.shape[axis]:
+            raise IndexError(place, axis, index, array.shape[axis])
+        return at(index)
+
+    return check
 
 
 def _array_at(kind, axes: int):

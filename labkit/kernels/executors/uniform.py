@@ -125,7 +125,8 @@ def spelled(node: ast.AST) -> str:
 class _AsWritten(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        return node.args[0] if ast.unparse(node.func) == "at" else node
+        kept = {"at": 0, "inside": 2}.get(ast.unparse(node.func))
+        return node if kept is None else node.args[kept]
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         return ast.Name(re.sub(rf"^{DEVICE}\d+_", "", node.id), node.ctx)
