@@ -124,7 +124,8 @@ def test_bounds_of_a_loop():
     assert (loop.wavefronts, loop.lsu_bound) == (16, 1.0)
     copying = Loop(0, 16, (), {"FFMA": 64, "LDS": 32, "LDGSTS.128": 1, "LDG.64": 1, "STS": 2})
     assert copying.wavefronts == 32 + 8 + 2 + 2
-    assert copying.lsu_bound == 64 / (4 * 44)
+    assert copying.lsu_bound == copying.bound == 64 / (4 * 44)
+    assert loop.bound == 0.8
     idle = Loop(0, 16, (), {"IADD3": 3})
     assert (idle.per_ffma, idle.issue_bound, idle.lsu_bound) == (float("inf"), 0, 1)
 

@@ -96,8 +96,9 @@ def test_the_recorded_registers_are_those_of_today(compiled):
         (clean, Gate(8), r"\d+ registers, 8 at most"),
         (clean, Gate(255, vector_loads=True), "no 128-bit load"),
         (clean, Gate(255, asynchronous=True), "no asynchronous copy"),
-        (clean, Gate(255, issue_bound=0.9), r"\d+\.\d% of the hottest loop are multiply-adds, 90.0% at least"),
-        (with_a_bare_one, Gate(255, issue_bound=0.1), r"0\.0% of the hottest loop"),
+        (clean, Gate(255, bound=0.9), r"its hottest loop allows \d+\.\d% of the FP32 peak, 90\.0% at least"),
+        (clean, Gate(255, bound=0.9, ffma=64), r"its hottest loop allows \d+\.\d%"),
+        (with_a_bare_one, Gate(255, bound=0.1), r"its hottest loop allows 0\.0%"),
     ],
 )
 def test_each_gate_can_fail(kernel, gate, message):
@@ -107,7 +108,7 @@ def test_each_gate_can_fail(kernel, gate, message):
 
 def test_a_clean_kernel_passes_and_old_gpus_need_no_asynchronous_copy():
     types = signature(VECTOR, VECTOR)
-    assert offences(compile_kernel(clean, types), Gate(64, issue_bound=0.02)) == []
+    assert offences(compile_kernel(clean, types), Gate(64, bound=0.02)) == []
     assert offences(compile_kernel(clean, types, cc=(7, 5)), Gate(64, asynchronous=True)) == []
 
 

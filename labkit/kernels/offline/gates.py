@@ -18,14 +18,17 @@ ASYNCHRONOUS_SINCE = (8, 0)
 
 @dataclass(frozen=True)
 class Gate:
-    """What is asked of one kernel. vector_loads, asynchronous: such instructions must be there. issue_bound: the least
-    share, between 0 and 1. Double precision and spills are never accepted.
+    """What is asked of one kernel. Double precision and spills are never accepted.
+
+    vector_loads, asynchronous: such instructions must be there. bound: the least share, between 0 and 1, in one trip of
+    the loop nest that does `ffma` multiply-adds (0: in the hottest loop).
     """
 
     most_registers: int
     vector_loads: bool = False
     asynchronous: bool = False
-    issue_bound: float = 0.0
+    bound: float = 0.0
+    ffma: int = 0
 
 
 def offences(compiled: Compiled, gate: Gate) -> list[str]:
@@ -40,8 +43,8 @@ def offences(compiled: Compiled, gate: Gate) -> list[str]:
         bad.append(f"{where}: no 128-bit load")
     if gate.asynchronous and compiled.cc >= ASYNCHRONOUS_SINCE and "cp.async" not in compiled.ptx:
         bad.append(f"{where}: no asynchronous copy")
-    hot = compiled.hot_loop
-    share = hot.issue_bound if hot else 0.0
-    if share < gate.issue_bound:
-        bad.append(f"{where}: {share:.1%} of the hottest loop are multiply-adds, {gate.issue_bound:.1%} at least")
+    loop = compiled.trip(gate.ffma) if gate.ffma else compiled.hot_loop
+    share = loop.bound if loop else 0.0
+    if share < gate.bound:
+        bad.append(f"{where}: its hottest loop allows {share:.1%} of the FP32 peak, {gate.bound:.1%} at least")
     return bad

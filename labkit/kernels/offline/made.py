@@ -13,15 +13,19 @@ from labkit.kernels.offline.many import Capability, Job
 Built = tuple[Callable, tuple[Any, ...], dict[str, Any]]  # what `Job.build` returns
 
 
-def array(axes: int) -> np.ndarray:
-    """An example of a float32 array with so many axes."""
-    return np.empty((1,) * axes, np.float32)
+INTEGERS = ("labels", "correct", "winner")  # arguments of tuned kernels that are int32
+
+
+def array(axes: int, name: str = "") -> np.ndarray:
+    """An example of an array with so many axes: float32, or int32 if its name is one of INTEGERS."""
+    return np.empty((1,) * axes, np.int32 if name in INTEGERS else np.float32)
 
 
 def flat(make: Callable, *arguments: Any, **named: Any) -> Built:
-    """The kernel of `make(*arguments, **named)`, for flat float32 arrays."""
+    """The kernel of `make(*arguments, **named)`, for flat arrays."""
     kernel, _ = make(*arguments, **named)
-    return kernel, signature(*[array(1)] * len(parameters_of(kernel).parameters)), getattr(kernel, "options", {})
+    examples = [array(1, name) for name in parameters_of(kernel).parameters]
+    return kernel, signature(*examples), getattr(kernel, "options", {})
 
 
 def step(index: int, axes: dict[str, int], recipe: Callable, *arguments: Any, **named: Any) -> Built:
@@ -31,7 +35,7 @@ def step(index: int, axes: dict[str, int], recipe: Callable, *arguments: Any, **
     """
     made = recipe(*arguments, **named)
     chosen = (*made.prepare, *made.steps)[index]
-    examples = [array(axes.get(one, 1)) if isinstance(one, str) else one for one in chosen.arguments]
+    examples = [array(axes.get(one, 1), one) if isinstance(one, str) else one for one in chosen.arguments]
     return chosen.kernel, signature(*examples), getattr(chosen.kernel, "options", {})
 
 

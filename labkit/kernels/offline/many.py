@@ -18,12 +18,14 @@ class Job:
 
     build: a function of a module (or a `functools.partial` of one, so that it can be sent to a worker) that returns the
     kernel, the types of its arguments, and options of `compile_kernel`. The PTX is made once, for the oldest of `ccs`:
-    for kernels that use no newer instruction it is the same for all (a test compares), and half of the work.
+    for kernels that use no newer instruction it is the same for all (a test compares), and half of the work. loops:
+    whether to disassemble, which is most of the rest.
     """
 
     name: str
     build: Callable[[], tuple[Callable, tuple[Any, ...], dict[str, Any]]]
     ccs: tuple[Capability, ...] = ARCHITECTURES
+    loops: bool = True
 
 
 def plain(kernel: Callable, types: tuple[Any, ...], **options: Any) -> tuple[Callable, tuple[Any, ...], dict[str, Any]]:
@@ -36,7 +38,7 @@ def compile_all(
 ) -> dict[str, dict[Capability, Compiled | LabError]]:
     """Name -> capability -> the compiled kernel, or the error that it raised; all jobs are tried.
 
-    loops_of: capabilities for which the code is disassembled. workers: processes, one per usable core if not given; 1
+    loops_of: capabilities for which code is disassembled. workers: processes, one per usable core if not given; 1
     compiles in this process. Raises LabError if a worker has no answer after TIMEOUT_S.
     """
     jobs = list(jobs)
@@ -54,7 +56,7 @@ def _compile(job: Job, loops_of: Collection[Capability]) -> dict[Capability, Com
         ptx = ptx_of(kernel, types, min(job.ccs), **options)
     except LabError as error:
         return dict.fromkeys(job.ccs, LabError(f"{job.name}: {error.what}", error.instead))
-    return {cc: _assembled(job, kernel.__name__, ptx, cc, cc in loops_of) for cc in job.ccs}
+    return {cc: _assembled(job, kernel.__name__, ptx, cc, job.loops and cc in loops_of) for cc in job.ccs}
 
 
 def _assembled(job: Job, kernel: str, ptx: str, cc: Capability, loops: bool) -> Compiled | LabError:

@@ -93,6 +93,11 @@ class Loop:
         """Share of the FP32 peak that the load/store path allows: FFMA / (4 wavefronts), at most 1."""
         return min(1.0, self.ffma / (WARPS_PER_CLOCK * self.wavefronts)) if self.wavefronts else 1.0
 
+    @property
+    def bound(self) -> float:
+        """The smaller of the two."""
+        return min(self.issue_bound, self.lsu_bound)
+
 
 def _passes(family: str) -> int:
     name, _, bits = family.partition(".")
