@@ -8,14 +8,14 @@ from labkit.kernels.source import cuda, float32
 
 
 def doubled(x, y):
-    """y[i] = 2 x[i]. Thread number i of all threads computes value i; there may be more threads than values."""
+    """y[i] = 2 x[i]. Thread number i of all threads computes value i."""
     i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
     if i < x.shape[0]:
         y[i] = float32(2) * x[i]
 
 
 def flat(x, weight, bias, y):
-    """One thread per output: thread i computes output i of all N K P Q, counted row by row. No mapping at all yet."""
+    """Thread i computes output i of all N K P Q, counted row by row. No mapping at all yet."""
     K, C, R, S = weight.shape
     P, Q = y.shape[2], y.shape[3]
     i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
@@ -30,8 +30,8 @@ def flat(x, weight, bias, y):
 
 
 def hasty_sum(dy, dbias):
-    """Planted. Block k adds up channel k of dy [N, K, P, Q]: each thread a part, then half of them add the other half's
-    parts to their own, again and again.
+    """Planted. Block k adds up channel k of dy [N, K, P, Q]: each thread a part,
+    then half of them add the other half's parts to their own, again and again.
     """
     k, thread = cuda.blockIdx.x, cuda.threadIdx.x
     N, P, Q = dy.shape[0], dy.shape[2], dy.shape[3]
@@ -50,8 +50,8 @@ def hasty_sum(dy, dbias):
 
 
 def ragged_pool(x, y):
-    """Planted. Block (n, c): the largest of each 2 x 2 pixels of x [N, C, H, W]. Where H or W is odd the last window is
-    smaller: y [N, C, P, Q] with P = (H + 1) // 2, Q = (W + 1) // 2.
+    """Planted. Block (n, c): the largest of each 2 x 2 pixels of x [N, C, H, W]. Where H
+    or W is odd the last window is smaller; y has P = (H + 1) // 2 rows, Q = (W + 1) // 2 columns.
     """
     n, c = cuda.blockIdx.x, cuda.blockIdx.y
     P, Q = y.shape[2], y.shape[3]
@@ -65,7 +65,7 @@ def ragged_pool(x, y):
 
 
 def lost_additions(x, dy, dweight):
-    """Planted. KU in the data mapping: block n adds what sample n contributes to every weight [K, C, R, S]."""
+    """Planted. KU in the data mapping: block n adds what sample n contributes to every weight."""
     n = cuda.blockIdx.x
     K, C, R, S = dweight.shape
     for i in range(cuda.threadIdx.x, K * C * R * S, cuda.blockDim.x):

@@ -26,8 +26,8 @@
 # 3. check a printed number by adding up its own rows;
 # 4. tell for each layer whether its weights or its activations are larger, and at which batch size that turns over.
 #
-# **Back:** [01 · The mathematics of training](01_training_math.ipynb) · **Start:**
-# [00 · Start here](00_start_here.ipynb)
+# **Back:** [01 · The mathematics of training](01_training_math.ipynb) · **Next:**
+# [03 · Blocks and mappings](03_blocks_and_mappings.ipynb)
 
 # %%
 from labkit.course import check, exercise, hint, ledger, predict, quiz, reveal, solution
