@@ -69,6 +69,8 @@ def check_elementwise(rng, found: dict) -> None:
     found["copy"] = same(y, a)
     launch(elementwise.make("add", 70, threads=32), a, b, y)
     found["add"] = same(y, a + b)
+    launch(elementwise.make("add", 70, 2, threads=32), a, b, y)
+    found["add ReLU"] = same(y, np.maximum(a + b, 0))
     for number, layer in ((1, Logistic()), (2, ReLU())):
         launch(elementwise.make("activation", 70, number, threads=32), a, y)
         found[f"{layer.kind} FP"] = same(y, activation.forward(layer, a))
@@ -170,7 +172,7 @@ def test_all_agree_with_the_reference(simulated):
 
 
 def test_all_were_run(simulated):
-    assert len(simulated) == 2 + 4 + 2 + 8 + 4 * len(POOLS) + 1 + 3 * len(NORMS)
+    assert len(simulated) == 3 + 4 + 2 + 8 + 4 * len(POOLS) + 1 + 3 * len(NORMS)
 
 
 def test_an_unknown_operation_is_refused():

@@ -21,16 +21,16 @@ BINARY = ("add", "activation_backward")
 
 @device_function
 def combined(a, b, adds, function):
-    """a + b, or the gradient b of an output a = f(z) times f'(z)."""
+    """f(a + b), or the gradient b of an output a = f(z) times f'(z)."""
     if adds:
-        return a + b
+        return activate(function, a + b)
     return b * slope_at(function, a)
 
 
 def make(what: str, values: int, function: int = 0, threads: int = THREADS) -> tuple[Callable, Launch]:
     """Kernel and launch for flat float32 arrays of `values` values that begin at 16-byte boundaries.
 
-    copy (x, y), activation (x, y): y = f(x). add (a, b, y): y = a + b. activation_backward (y, dy, dx): dx = dy f'(z)
+    copy (x, y), activation (x, y): y = f(x). add (a, b, y): y = f(a + b). activation_backward (y, dy, dx): dx = dy f'(z)
     where y = f(z). function: index of f in `activate.FUNCTIONS`. The result may overwrite any of the others. Raises
     LabError for another `what`.
     """
