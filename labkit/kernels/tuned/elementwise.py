@@ -30,9 +30,9 @@ def combined(a, b, adds, function):
 def make(what: str, values: int, function: int = 0, threads: int = THREADS) -> tuple[Callable, Launch]:
     """Kernel and launch for flat float32 arrays of `values` values that begin at 16-byte boundaries.
 
-    copy (x, y), activation (x, y): y = f(x). add (a, b, y): y = f(a + b). activation_backward (y, dy, dx): dx = dy f'(z)
-    where y = f(z). function: index of f in `activate.FUNCTIONS`. The result may overwrite any of the others. Raises
-    LabError for another `what`.
+    copy (x, y). activation (x, y): y = f(x). add (a, b, y): y = f(a + b). activation_backward (y, dy, dx): dx =
+    dy f'(z) where y = f(z). function: index of f in `activate.FUNCTIONS`. The result may overwrite any of the others.
+    Raises LabError for another `what`.
     """
     if what not in (*UNARY, *BINARY):
         raise LabError(f"unknown operation {what!r}", suggest(what, (*UNARY, *BINARY)))
