@@ -8,6 +8,7 @@ from labkit.widgets.anatomy import NetworkAnatomy, network_anatomy
 from labkit.widgets.block_maps import BlockMaps, block_maps
 from labkit.widgets.convolution import ConvolutionWalk, convolution_walk
 from labkit.widgets.descent import GradientDescentStepper, gradient_descent_stepper
+from labkit.widgets.microscope import BlockMicroscope, block_microscope
 from labkit.widgets.roofline import KernelPoint, Roofline, roofline
 from labkit.widgets.scheduler import BlockScheduler, block_scheduler
 from labkit.widgets.static_page import static_page
@@ -15,6 +16,7 @@ from labkit.widgets.training import TrainingView, training_view
 
 __all__ = [
     "BlockMaps",
+    "BlockMicroscope",
     "BlockScheduler",
     "ConvolutionWalk",
     "GradientDescentStepper",
@@ -23,6 +25,7 @@ __all__ = [
     "Roofline",
     "TrainingView",
     "block_maps",
+    "block_microscope",
     "block_scheduler",
     "convolution_walk",
     "gradient_descent_stepper",
