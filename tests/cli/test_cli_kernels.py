@@ -118,6 +118,7 @@ def test_what_was_not_recorded_is_refused(labkit, recorded, words, told):
         (("sweep", "--device", "h200", "--batch", "0"), "0"),
         (("sweep", "--device", "h200", "--network", "lenet6"), "did you mean 'lenet5'"),
         (("sweep", "--device", "h200", "--mapping", "date"), "unknown mapping 'date'"),
+        (("sweep", "--device", "h200", "--network", "lenet5", "--mapping", "tuned"), "take mapping data"),
         (("explain", "--layer", "conv9", "--device", "h200"), "no layer 'conv9'"),
         (("explain", "--mapping", "dat", "--device", "h200"), "did you mean 'data'"),
     ],

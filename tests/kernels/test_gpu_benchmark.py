@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from labkit.kernels.experiments.recording import LARGEST_BYTES, read
+
 # What a GPU server need not have; numpy, numba, numba-cuda and nvidia-ml-py are there.
 ABSENT = ("ipywidgets", "anywidget", "plotly", "IPython", "jupyterlab", "ipykernel", "typer", "rich", "tqdm", "pooch")
 ABSENT += ("safetensors", "sklearn", "PIL", "psutil", "threadpoolctl", "mpi4py", "torch", "cupy", "tabulate")
@@ -31,6 +33,22 @@ def module(root, name: str):
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
+
+
+def test_a_rehearsal_goes_through_every_part(root, tmp_path):
+    ran = run(root, "--executor", "cpu", "--quick", "--out", str(tmp_path), "--budget", "2000")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (path,) = tmp_path.glob("cpu-*.json")
+    recording = read(path)
+    document = recording.document
+    assert document["complete"] and path.stat().st_size <= LARGEST_BYTES
+    assert not {name: part["error"] for name, part in document["parts"].items() if part["error"]}
+    assert {"correctness", "tuned", "batch_sweep", "profile", "loads", "steps", "bandwidth"} <= set(recording.parts)
+    wrong = [row for row in recording.rows("correctness") if not row["ok"]]
+    assert not wrong and {row["mapping"] for row in recording.rows("correctness")} == {"data", "model", "hybrid"}
+    checks = {row["check"]: row["ok"] for row in recording.rows("checks")}
+    assert checks["a kernel runs"]
+    assert recording.rows("batch_sweep")[0]["origin"] == "recorded on no GPU: the kernels ran on the cores"
 
 
 def test_a_part_that_fails_is_recorded_and_the_others_go_on(root, tmp_path):

@@ -32,6 +32,7 @@ from labkit.network import Network
 
 BUDGET_S = 0.3  # of one measurement after its warm-up
 MOST_STEPS = 20
+USUAL_MOST = 256  # samples for which a network is made ready once, to be rehearsed with any batch up to it
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ def _rehearsed(network: Network, mapping: str, most: int) -> tuple[Rehearsal, Mo
 
 def rehearse(network: Network, batch: int, mapping: str) -> list[Started]:
     """Every launch of one training step of `network`, in order; nothing runs."""
-    rehearsal, model = _rehearsed(network, mapping, max(batch, 256))
+    most = batch if mapping == "tuned" else max(batch, USUAL_MOST)  # tuned is compiled for one batch, the rest for any
+    rehearsal, model = _rehearsed(network, mapping, most)
     rehearsal.started.clear()
     steps_of(model, batch)()
     return list(rehearsal.started)
