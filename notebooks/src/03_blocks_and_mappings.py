@@ -39,7 +39,7 @@ from labkit.course import check, exercise, hint, ledger, predict, quiz, reveal, 
 from labkit.kernels.launch import MOST_THREADS, Launch
 from labkit.kernels.source import cuda, float32
 from labkit.kernels.trace import findings, trace
-from labkit.widgets.microscope import microscope
+from labkit.widgets import block_microscope
 from labkit.widgets.tables import Table
 
 # %% [markdown]
@@ -115,7 +115,7 @@ print(here.name, here.get(result))
 # keys or **Play**, and choose block 2 for the last one.
 
 # %%
-microscope(doubled, launch, twenty, np.zeros_like(twenty))
+block_microscope(doubled, launch, twenty, np.zeros_like(twenty))
 
 # %% [markdown]
 # The 32 threads of a warp ask for memory together, and memory comes in **sectors** of 32 bytes, eight numbers.
@@ -384,7 +384,7 @@ reveal("race-line", modelled=line, note=found.sentence)
 # Here it is under the microscope. What was found is marked ✗; go there and look who wrote the cell, and who reads it.
 
 # %%
-microscope(traced)
+block_microscope(traced)
 
 # %% [markdown]
 # All of `dy` is 1, so each sum should be 30. What came out when the threads ran one after the other, as the tracer lets
@@ -459,7 +459,7 @@ reveal("outside-blocks", modelled=len(guilty), unit="blocks", note=findings(trac
 # theirs, unnoticed.
 
 # %%
-microscope(traced)
+block_microscope(traced)
 
 # %%
 exercise("mend-outside")
