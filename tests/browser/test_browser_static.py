@@ -5,8 +5,11 @@ import pytest
 from notebook_page import listen, move_every_control, settle, unnamed_controls
 
 from labkit.engine.events import TrainEvent
+from labkit.kernels.conv.forward import FORWARD
+from labkit.kernels.launch import Launch
 from labkit.widgets import (
     KernelPoint,
+    block_microscope,
     block_scheduler,
     convolution_walk,
     gradient_descent_stepper,
@@ -38,6 +41,10 @@ def kernels():
     ]
 
 
+def arrays():
+    return [np.ones(shape, np.float32) for shape in ((2, 2, 7, 9), (2, 2, 3, 3), (2,), (2, 2, 7, 9))]
+
+
 VIEWS = {
     "anatomy": lambda: network_anatomy("resnet18_32", all_layers=True),
     "training": lambda: training_view(events()),
@@ -45,6 +52,7 @@ VIEWS = {
     "roofline": lambda: roofline(kernels(), own=(12, 16.4, 1.5)),
     "scheduler": lambda: block_scheduler(mapping="data", batch=100, channels=40, gpu="p100", spread=30),
     "descent": lambda: gradient_descent_stepper("logistic", "momentum", batch=8),
+    "microscope": lambda: block_microscope(FORWARD["hybrid"], Launch((2, 2, 1), 64, 72), *arrays(), *[1] * 5, 0),
 }
 # What to do by keyboard so that the sentence of the view changes: a button to focus, and a key.
 MOVES = {
@@ -52,6 +60,7 @@ MOVES = {
     "convolution": ("Step", "s"),
     "descent": ("Step", "s"),
     "scheduler": ("Reset", "s"),
+    "microscope": ("Step", "s"),
 }
 
 
