@@ -89,6 +89,32 @@ def test_a_kernel_without_source():
         cpu.launch(3, Launch((1, 1, 1), 32), np.zeros(1))
 
 
+def adds(x, y):
+    total, count, last = float32(0), 0, float32(0)
+    for i in range(cuda.threadIdx.x, x.shape[0], cuda.blockDim.x):
+        for j in range(x.shape[1]):
+            if j != 1:
+                total += x[i, j]
+            count += 1
+            last += total if j == 0 else 0
+    for j in range(3):
+        last += j
+        last = last * 2
+    y[0], y[1], y[2] = total, count, last
+
+
+def test_sums_of_inner_loops_begin_anew():
+    text = program(adds)
+    assert "_sum_count += 1" in text and "_sum_last += total" in text and "count += _sum_count" in text
+    assert "_sum_total" not in text  # the loop looks at it
+    assert text.count("zero_like(last)") == 1  # and the other loop changes it otherwise, too
+    x = np.arange(12, dtype=np.float32).reshape(4, 3)
+    y = np.zeros(3)
+    Cpu().launch(adds, Launch((1, 1, 1), 1), x, y)
+    last = 0 + 5 + 16 + 33  # what the total was after the first value of each row
+    assert y.tolist() == [x[:, [0, 2]].sum(), 12, ((last * 2 + 1) * 2 + 2) * 2]
+
+
 def test_the_compiled_code_is_kept_where_numba_was_told(tmp_path, monkeypatch):
     monkeypatch.setattr(generated.numba.config, "CACHE_DIR", str(tmp_path))
     module = generated.module("kept", "@compiled\ndef run(x):\n    return x + 1\n", "compiled")

@@ -15,7 +15,18 @@ from labkit.errors import LabError
 from labkit.kernels.source import cuda
 
 MISSING = object()
-SPECIALS = ("array_at", "at", "atomic_add", "atomic_max", "atomic_min", "forget", "inside", "never", "slots")
+SPECIALS = (
+    "array_at",
+    "at",
+    "atomic_add",
+    "atomic_max",
+    "atomic_min",
+    "forget",
+    "inside",
+    "never",
+    "slots",
+    "zero_like",
+)
 RESERVED = {*SPECIALS, "compiled", "inlined", "math", "np", "range", "run", "scratch"}
 _CUDA_NAMES = (
     *("threadIdx", "blockIdx", "blockDim", "gridDim", "grid", "gridsize", "syncthreads", "shared", "local", "atomic"),

@@ -42,6 +42,13 @@ def never(typing):
     return types.boolean(), generate
 
 
+@intrinsic
+def zero_like(typing, value):
+    """Zero, of the type of `value`."""
+    number = types.unliteral(value)
+    return number(value), lambda context, builder, signature, arguments: context.get_constant(number, 0)
+
+
 def inside(array, axis, index, place):
     """`index` as `at` gives it, once it is known to lie inside of `array`; IndexError(place, axis, index, size) if not.
 

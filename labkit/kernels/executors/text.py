@@ -7,6 +7,7 @@ import numpy as np
 
 from labkit.kernels.executors.regions import Cut, slot
 from labkit.kernels.executors.rewrite import BLOCK, GRID, Memory
+from labkit.kernels.executors.sums import with_inner_sums
 from labkit.kernels.executors.uniform import THREAD, THREADS, computing, loaded, nested
 
 _NEVER = ast.parse("never()").body[0].value
@@ -54,7 +55,7 @@ class Writer:
     def _call(self, body: list[ast.stmt], more: list[str]) -> tuple[list[str], list[str]]:
         """The functions and lines that run `body` once; a function is needed where it returns from its middle."""
         if not has_return(body):
-            return [], ast.unparse(ast.fix_missing_locations(ast.Module(body, []))).splitlines()
+            return [], ast.unparse(ast.fix_missing_locations(ast.Module(with_inner_sums(body), []))).splitlines()
         names = [*self.parameters, *BLOCK, *GRID, *self._names(), *more]
         return [function("_kernel", names, body)], [f"_kernel({', '.join(names)})"]
 
@@ -127,5 +128,6 @@ def without(body: list[ast.stmt], unwanted: Callable[[ast.AST], bool]) -> list[a
 def function(name: str, parameters: list[str], body: list[ast.stmt]) -> str:
     """The text of a function that is compiled into its callers."""
     arguments = ast.arguments([], [ast.arg(parameter) for parameter in parameters], None, [], [], None, [])
-    made = ast.FunctionDef(name, arguments, body or [ast.Pass()], [ast.Name("inlined", ast.Load())])
+    body = with_inner_sums(body) or [ast.Pass()]
+    made = ast.FunctionDef(name, arguments, body, [ast.Name("inlined", ast.Load())])
     return ast.unparse(ast.fix_missing_locations(made))
