@@ -1,17 +1,19 @@
-"""Loads and stores: what a trace counts, and the formulas for the convolution's FP, agree exactly."""
+"""Loads and stores: what a trace counts, and the formulas for the convolution, agree exactly."""
 
 import numpy as np
 import pytest
 
 from labkit.errors import LabError
+from labkit.kernels.conv.backward_data import BACKWARD_DATA
+from labkit.kernels.conv.backward_weights import BACKWARD_WEIGHTS
 from labkit.kernels.conv.forward import FORWARD
-from labkit.kernels.conv.work import forward_work
+from labkit.kernels.conv.work import backward_data_work, backward_weights_work, forward_work
 from labkit.kernels.intrinsics import ld, ld4, st4
 from labkit.kernels.launch import TEACHING, WARP, Launch, choose
 from labkit.kernels.sizes import ConvSizes
 from labkit.kernels.source import cuda, float32
 from labkit.kernels.trace import conv_loads, loads, trace
-from labkit.kernels.trace.counts import taps_inside
+from labkit.kernels.trace.formulas import PHASES, taps_inside
 
 NOTES = ConvSizes(2, 3, 8, 8, 4, 3, 3, 1, 1, 1, 1)
 SHAPES = {
@@ -26,22 +28,32 @@ SHAPES = {
 }
 
 
-def counted(z: ConvSizes, mapping: str):
-    rng = np.random.default_rng(0)
-    x, weight = rng.standard_normal((z.N, z.C, z.H, z.W)), rng.standard_normal((z.K, z.C // z.groups, z.R, z.S))
-    given = [array.astype(np.float32) for array in (x, weight, np.zeros(z.K), np.zeros((z.N, z.K, z.P, z.Q)))]
+def numbers(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+def counted(z: ConvSizes, mapping: str, phase: str):
+    x, weight, bias = numbers(z.N, z.C, z.H, z.W), numbers(z.K, z.C // z.groups, z.R, z.S), numbers(z.K)
+    dy = numbers(z.N, z.K, z.P, z.Q)
+    kernels, work, given = {
+        "fp": (FORWARD, forward_work, (x, weight, bias, dy)),
+        "bp": (BACKWARD_DATA, backward_data_work, (dy, weight, x)),
+        "ku": (BACKWARD_WEIGHTS, backward_weights_work, (x, dy, weight, bias)),
+    }[phase]
     geometry = (z.stride_h, z.stride_w, z.pad_h, z.pad_w, z.groups)
-    return loads(trace(FORWARD[mapping], choose(mapping, forward_work("c", z)), *given, *geometry, 0))
+    rest = (0,) if phase == "fp" else ()
+    return loads(trace(kernels[mapping], choose(mapping, work("c", z)), *given, *geometry, *rest))
 
 
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("mapping", TEACHING)
-def test_formula_and_trace_agree(mapping, name):
-    formula, found = conv_loads(SHAPES[name], mapping), counted(SHAPES[name], mapping)
+@pytest.mark.parametrize("phase", PHASES)
+def test_formula_and_trace_agree(phase, mapping, name):
+    formula, found = conv_loads(SHAPES[name], mapping, phase), counted(SHAPES[name], mapping, phase)
     assert {key: formula[key] for key in found.totals} == found.totals
-    assert [formula[f"{one}_loads"] for one in ("x", "weight", "bias")] == [
-        found[one].loads for one in ("x", "weight", "bias")
-    ]
+    arrays = {"fp": ("x", "weight", "bias"), "bp": ("dy", "weight"), "ku": ("x", "dy")}[phase]
+    assert [formula[f"{array}_loads"] for array in arrays] == [found[array].loads for array in arrays]
+    assert formula.get("atomics", 0) == sum(one.atomics for one in found.arrays)
 
 
 def test_the_field_notes_example_and_what_the_bias_adds():
@@ -63,9 +75,11 @@ def test_taps_are_counted_one_by_one():
         assert taps_inside(size, filter_size, stride, padding) == inside
 
 
-def test_an_unknown_mapping_is_refused():
+def test_an_unknown_mapping_or_phase_is_refused():
     with pytest.raises(LabError, match="'hybrid'"):
         conv_loads(NOTES, "hybird")
+    with pytest.raises(LabError, match="fp, bp, ku"):
+        conv_loads(NOTES, "data", "forward")
 
 
 def strided(x, y, stride):

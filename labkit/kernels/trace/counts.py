@@ -1,4 +1,4 @@
-"""How often memory is read and written: counted in a trace, and by formula for the convolution's three mappings.
+"""How often memory is read and written, and what that costs a GPU: counted in a trace.
 
 A GPU serves the accesses that the 32 threads of a warp make at the same time as one request. In global memory it
 fetches sectors of 32 bytes; in shared memory, 32 banks of 4 bytes each, it needs as many passes (wavefronts) as the
@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from labkit.errors import LabError, suggest
-from labkit.kernels.launch import TEACHING, WARP
-from labkit.kernels.sizes import ConvSizes
+from labkit.kernels.launch import WARP
 from labkit.kernels.trace.conflicts import grouped
 from labkit.kernels.trace.record import ATOMIC, READ, SPACES, WRITE, Trace
 
@@ -151,43 +150,3 @@ def _wavefronts(request: np.ndarray, rows, item_bytes: int, values: np.ndarray) 
     request, part = request[order][starts], part[order][starts]
     order, starts = grouped((request, part))
     return int(np.maximum.reduceat(of_bank[order], starts).sum()), len(starts)
-
-
-def taps_inside(size: int, filter_size: int, stride: int, padding: int) -> int:
-    """Along one axis, over all windows: how many taps of the filter fall on the image rather than on the padding."""
-    windows = (size + 2 * padding - filter_size) // stride + 1
-    firsts = (window * stride - padding for window in range(windows))
-    return sum(max(0, min(filter_size, size - first) - max(0, -first)) for first in firsts)
-
-
-def conv_loads(sizes: ConvSizes, mapping: str) -> dict[str, int]:
-    """Loads and stores of values by the threads of a convolution's FP (`labkit.kernels.conv.forward`), exactly.
-
-    Keys: global_loads, global_stores, shared_loads, shared_stores, and of the global loads those of x, weight and bias.
-    With T = N K (C / groups) times the taps on the image along both axes (taps on the padding are not read):
-
-        data     x T    weight T                    bias N K P Q    y N K P Q
-        model    x T    weight K (C / groups) R S   bias, y as above    shared: the weights stored once, read T times
-        hybrid   x T    weight N K (C / groups) R S   bias, y as above    shared: the same
-
-    Raises LabError for another mapping.
-    """
-    if mapping not in TEACHING:
-        raise LabError(f"loads of mapping {mapping!r}", suggest(str(mapping), TEACHING))
-    channels = sizes.C // sizes.groups
-    down = taps_inside(sizes.H, sizes.R, sizes.stride_h, sizes.pad_h)
-    across = taps_inside(sizes.W, sizes.S, sizes.stride_w, sizes.pad_w)
-    taps = sizes.N * sizes.K * channels * down * across
-    outputs = sizes.N * sizes.K * sizes.P * sizes.Q
-    filters = sizes.K * channels * sizes.R * sizes.S
-    weights = {"data": taps, "model": filters, "hybrid": sizes.N * filters}[mapping]
-    held = mapping != "data"
-    return {
-        "global_loads": taps + weights + outputs,
-        "global_stores": outputs,
-        "shared_loads": taps if held else 0,
-        "shared_stores": weights if held else 0,
-        "x_loads": taps,
-        "weight_loads": weights,
-        "bias_loads": outputs,
-    }
