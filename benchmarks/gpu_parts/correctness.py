@@ -27,6 +27,7 @@ from labkit.network import (
 
 TOLERANCE = 2e-3  # of the largest value of an array; TF32 anywhere would show as 1e-2 and more
 SAMPLES = 3
+MOST_PARAMETERS = 10**6  # of a network whose tuned kernels are compiled here: half a minute
 
 
 def mixed() -> Network:
@@ -54,14 +55,16 @@ def mixed() -> Network:
 def rows(executor: Executor, quick: bool) -> Iterator[dict]:
     """One row per network, mapping and array: the largest difference over the array's largest value.
 
-    quick: a small network, and the mapping tuned left out, whose kernels a CPU compiles for minutes. Raises ValueError
-    after the last row if one of them is wrong, so that the part counts as failed.
+    The mapping tuned, which is compiled for each layer, is run on the small networks only (and not at all if `quick`);
+    on the large ones `speed.tuned` compares it. Raises ValueError after the last row if one of them is wrong, so that
+    the part counts as failed.
     """
     wrong = 0
     networks = [mixed()] + ([] if quick else [zoo.get(name) for name in ("lenet5", "alexnet_star", "resnet18_32")])
     for network in networks:
         wanted = _step(Model(network, "reference", SAMPLES))
-        for mapping in TEACHING if quick else MAPPINGS:
+        small = network.parameters < MOST_PARAMETERS and not quick
+        for mapping in MAPPINGS if small else TEACHING:
             try:
                 found = _step(Model(network, KernelBackend(executor, network, mapping), SAMPLES))
             except Exception as error:  # one mapping that fails must not hide the others

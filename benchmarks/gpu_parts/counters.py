@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from gpu_parts.environment import with_labkit
+
 TIMEOUT_S = 90
 SECTOR_BYTES = 32
 # Counter -> (level of memory, what one of it is in loads of 32 bytes).
@@ -43,7 +45,7 @@ def loads(network: str, layer: str, batch: int) -> Iterator[dict]:
         raise FileNotFoundError("no ncu on the PATH")
     command = ["ncu", "--csv", "--page", "raw", "--clock-control", "none", "--kernel-name", "regex:forward_"]
     command += ["--metrics", ",".join(COUNTERS), sys.executable, "-c", SCRIPT, network, layer, str(batch)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, env=with_labkit())
     yield from read(ran.stdout, network, layer, batch)
 
 

@@ -1,14 +1,17 @@
 """What is installed, what works, and what a launch costs: looked at first, because the rest depends on it."""
 
 import importlib.metadata
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("numpy", "numba", "numba-cuda", "cuda-core", "cuda-bindings", "cuda-toolkit", "nvidia-nvvm")
 PACKAGES += ("nvidia-cuda-nvrtc", "nvidia-nvjitlink", "nvidia-ml-py", "torch", "nvidia-cudnn-cu13", "mpi4py")
 CHECK_TIMEOUT_S = 60
@@ -164,12 +167,17 @@ def racecheck() -> str:
     return first_line(["compute-sanitizer", "--tool", "racecheck", sys.executable, "-c", RACY], "RACECHECK SUMMARY")
 
 
+def with_labkit() -> dict[str, str]:
+    """The environment of a Python that finds labkit in this checkout."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+
 def first_line(command: list[str], word: str) -> str:
     """The first line with `word` that `command` prints; raises where it is missing, fails or takes too long."""
     if shutil.which(command[0]) is None:
         raise FileNotFoundError(f"no {command[0]} on the PATH")
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_TIMEOUT_S)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_TIMEOUT_S, env=with_labkit())
     lines = [line for line in (ran.stdout + ran.stderr).splitlines() if word in line]
-    if not lines:
+    if ran.returncode or not lines:
         raise RuntimeError(f"status {ran.returncode}: {(ran.stdout + ran.stderr).strip()[-200:]}")
     return lines[0]

@@ -1,6 +1,6 @@
 """The GPU benchmark, rehearsed on the cores: the same code, with nothing but the packages that it may count on."""
 
-import importlib.util
+import importlib
 import json
 import subprocess
 import sys
@@ -28,11 +28,11 @@ runpy.run_path("benchmarks/gpu.py", run_name="__main__")
     return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=TIMEOUT_S)
 
 
-def module(root, name: str):
-    spec = importlib.util.spec_from_file_location(name, root / "benchmarks" / "gpu_parts" / f"{name}.py")
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
+@pytest.fixture
+def counters(root, monkeypatch):
+    """benchmarks/gpu_parts/counters.py, imported as the benchmark does."""
+    monkeypatch.syspath_prepend(str(root / "benchmarks"))
+    return importlib.import_module("gpu_parts.counters")
 
 
 def test_a_rehearsal_goes_through_every_part(root, tmp_path):
@@ -46,6 +46,7 @@ def test_a_rehearsal_goes_through_every_part(root, tmp_path):
     assert {"correctness", "tuned", "batch_sweep", "profile", "loads", "steps", "bandwidth"} <= set(recording.parts)
     wrong = [row for row in recording.rows("correctness") if not row["ok"]]
     assert not wrong and {row["mapping"] for row in recording.rows("correctness")} == {"data", "model", "hybrid"}
+    assert all(row["difference"] < 1e-4 for row in recording.rows("tuned"))
     checks = {row["check"]: row["ok"] for row in recording.rows("checks")}
     assert checks["a kernel runs"]
     assert recording.rows("batch_sweep")[0]["origin"] == "recorded on no GPU: the kernels ran on the cores"
@@ -82,8 +83,7 @@ def test_without_a_gpu_it_says_how_to_try_it(root):
     assert ran.returncode == 2 and "--executor cpu --quick" in ran.stderr
 
 
-def test_what_ncu_prints_is_read(root):
-    counters = module(root, "counters")
+def test_what_ncu_prints_is_read(counters):
     names = list(counters.COUNTERS)
     head = ",".join(f'"{name}"' for name in ("ID", "Kernel Name", *names))
     units = ",".join(f'"{unit}"' for unit in ("", "", "sector", "sector", "Mbyte", "inst"))
