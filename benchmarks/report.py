@@ -1,9 +1,10 @@
-"""Writes the tables of README.md from the files in benchmarks/results.
+"""Writes the tables of README.md and benchmarks/README.md from the files in benchmarks/results.
 
     python benchmarks/report.py [--check]
 
 A table called NAME stands between the lines `<!-- table:NAME -->` and `<!-- /table:NAME -->` and is written from
-results/NAME.json; what stands there is replaced. --check writes nothing, and exits with status 1 if a table is stale.
+results/NAME.json, or from the latest results/NAME-DATE.json; what stands there is replaced. --check writes nothing, and
+exits with status 1 if a table is stale.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from tabulate import tabulate
 
 HERE = Path(__file__).resolve().parent
 README = HERE.parent / "README.md"
+PAGES = (README, HERE / "README.md")
 RESULTS = HERE / "results"
 
 
@@ -68,7 +70,28 @@ def accuracy(results: dict) -> str:
     return "\n".join([table(head, rows), "", f"*{'; '.join(origins)}.*"])
 
 
-TABLES: dict[str, Callable[[dict], str]] = {"cpu_engine": cpu_engine, "accuracy": accuracy}
+def ladder(results: dict) -> str:
+    """One row per rung of the ladder of kernels."""
+    rows = [
+        (
+            str(row["rung"]),
+            row["change"],
+            f"{row['instructions_per_ffma']:.2f}",
+            f"{row['issue_bound']:.1%}",
+            f"{row['lsu_bound']:.1%}",
+            str(row["registers"]),
+            f"{row['code_bytes'] / 1024:.1f}",
+        )
+        for row in results["rows"]
+    ]
+    head = ("", "rung", "instructions per FMA", "issue bound", "LSU bound", "registers", "code, KiB")
+    versions = ", ".join(f"{name} {number}" for name, number in sorted(results["versions"].items()))
+    return "\n".join(
+        [table(head, rows), "", f"*{results['origin']}: {results['what']}; {results['date']}; {versions}.*"]
+    )
+
+
+TABLES: dict[str, Callable[[dict], str]] = {"cpu_engine": cpu_engine, "accuracy": accuracy, "ladder-sm_90": ladder}
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -76,11 +99,18 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return tabulate(rows, head, tablefmt="github", disable_numparse=True)
 
 
+def newest(results: Path, name: str) -> Path | None:
+    """The file from which table `name` is written, None where there is none; dates in names sort as text."""
+    dated = sorted(results.glob(f"{name}-[0-9]*.json"))
+    plain = results / f"{name}.json"
+    return dated[-1] if dated else plain if plain.exists() else None
+
+
 def with_tables(text: str, results: Path) -> str:
     """`text` with every table whose results file exists written anew."""
     for name, write in TABLES.items():
-        file = results / f"{name}.json"
-        if file.exists():
+        file = newest(results, name)
+        if file:
             first, last = f"<!-- table:{name} -->", f"<!-- /table:{name} -->"
             body = "\n".join([first, write(json.loads(file.read_text(encoding="utf-8"))), last])
             text = re.sub(f"{first}.*?{last}", lambda _, body=body: body, text, flags=re.DOTALL)
@@ -91,13 +121,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; status 1 if a table is stale")
     options = parser.parse_args()
-    old = README.read_text(encoding="utf-8")
-    new = with_tables(old, RESULTS)
+    stale = []
+    for page in PAGES:
+        old = page.read_text(encoding="utf-8")
+        new = with_tables(old, RESULTS)
+        if new != old:
+            stale.append(page)
+            if not options.check:
+                page.write_text(new, encoding="utf-8")
     if options.check:
-        print("up to date" if new == old else "README.md is stale: run python benchmarks/report.py")
-        return int(new != old)
-    README.write_text(new, encoding="utf-8")
-    return 0
+        names = ", ".join(str(page.relative_to(HERE.parent)) for page in stale)
+        print(f"{names}: stale, run python benchmarks/report.py" if stale else "up to date")
+    return int(options.check and bool(stale))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,29 @@ def test_a_table_is_replaced_and_the_rest_stays(report, tmp_path):
     assert report.with_tables(new, tmp_path) == new
 
 
-def test_tables_in_the_readme_are_those_of_the_results(report):
-    text = report.README.read_text(encoding="utf-8")
-    assert report.with_tables(text, report.RESULTS) == text, "run: python benchmarks/report.py"
+def test_tables_in_the_pages_are_those_of_the_results(report):
+    pages = {page: page.read_text(encoding="utf-8") for page in report.PAGES}
+    for text in pages.values():
+        assert report.with_tables(text, report.RESULTS) == text, "run: python benchmarks/report.py"
+    assert all(any(f"<!-- table:{name} -->" in text for text in pages.values()) for name in report.TABLES)
+
+
+RUNG = {
+    "rung": 2,
+    "change": "unchecked",
+    "instructions_per_ffma": 5.9,
+    "issue_bound": 0.17,
+    "lsu_bound": 0.125,
+    "registers": 36,
+    "code_bytes": 2048,
+}
+
+
+def test_the_latest_of_dated_results_is_shown(report, tmp_path):
+    for day, registers in (("2026-01-02", 36), ("2026-11-01", 37)):
+        rows = [RUNG | {"registers": registers}]
+        results = {"origin": "modelled", "what": "compiled", "date": day, "versions": {"ptxas": "13"}, "rows": rows}
+        (tmp_path / f"ladder-sm_90-{day}.json").write_text(json.dumps(results))
+    new = report.with_tables("<!-- table:ladder-sm_90 --><!-- /table:ladder-sm_90 -->", tmp_path)
+    assert "| 2 | unchecked | 5.90 | 17.0% | 12.5% | 37 | 2.0 |" in " ".join(new.split())
+    assert "*modelled: compiled; 2026-11-01; ptxas 13.*" in new
