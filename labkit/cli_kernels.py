@@ -32,7 +32,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of
 NEWEST = "newest"
 SWEEPS = {  # WHAT -> (part of a recording, columns of the table)
     "batch": ("batch_sweep", ("network", "mapping", "batch", "steps", "step_s", "epoch_s")),
-    "forward": ("forward_vs_batch", ("device", "layer", "mapping", "batch", "seconds")),
+    "forward": ("forward_vs_batch", ("device", "layer", "mapping", "threads", "batch", "seconds")),
     "channels": ("forward_vs_channels", ("device", "layer", "mapping", "K", "seconds")),
     "images": ("image_size", ("layer", "mapping", "H", "reuse", "per_sample_s")),
     "gpus": ("three_gpus", ("device", "network", "mapping", "batch", "epoch_s")),
@@ -113,17 +113,18 @@ def loads(
     layer: Layer = None,
     mapping: Mapping = "data,model,hybrid",
     batch: OneBatch = 32,
+    phase: Phase = "fp",
     recorded: Recorded = None,
     seconds: Seconds = 60.0,
     json: Json = False,
 ) -> int:
     """Loads from global and shared memory, and 32-byte sectors, of the convolutions (figure 14)."""
-    columns = ("layer", "mapping", "level", "loads", "how")
+    columns = ("layer", "phase", "mapping", "level", "loads", "how")
     if recorded:
         return _recorded("loads", recorded, json, columns, {"layer": layer})
     from labkit.kernels.experiments import loads as rows_of
 
-    return _report("loads", rows_of(network, layer, _listed(mapping), batch), seconds, json, columns)
+    return _report("loads", rows_of(network, layer, _listed(mapping), batch, phase), seconds, json, columns)
 
 
 @app.command()

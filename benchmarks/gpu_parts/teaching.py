@@ -25,8 +25,7 @@ def forward_vs_batch(executor: Executor, quick: bool) -> Iterator[dict]:
     source = Measured(executor, budget_s=0.05)
     small = {"network": "lenet5", "layer": "conv1", "batches": QUICK_BATCHES} if quick else {"batches": FINE_BATCHES}
     for threads in (None, 512):
-        for row in sweeps.forward_vs_batch([source], **small, threads=threads):
-            yield row | {"threads": threads}
+        yield from sweeps.forward_vs_batch([source], **small, threads=threads)
 
 
 def forward_vs_channels(executor: Executor, quick: bool) -> Iterator[dict]:

@@ -37,8 +37,9 @@ def batch_sweep_plot(rows: Rows) -> go.Figure:
 
 
 def forward_vs_batch_plot(rows: Rows) -> go.Figure:
-    """Time of one forward convolution against batch size, one line per GPU (figure 18)."""
+    """Time of one forward convolution against batch size, one line per GPU and size of a block (figure 18)."""
     title = "Forward convolution, data mapping: flat until every multiprocessor has a block"
+    rows = [row | {"device": _with_threads(row)} for row in rows]
     return _curves(rows, "batch", "seconds", title, "batch", "seconds", line="device", panel="layer")
 
 
@@ -164,6 +165,10 @@ def _needed(rows: Rows, *columns: str) -> list[dict]:
                 f"rows without a column {column!r}", "give the rows of the experiment that the plot belongs to"
             )
     return rows
+
+
+def _with_threads(row: dict) -> str:
+    return f"{row['device']}, blocks of {row['threads']}" if row.get("threads") else row["device"]
 
 
 def _values(rows: list[dict], column: str) -> list:

@@ -86,6 +86,7 @@ def test_loads_are_exact_and_sectors_are_left_out_where_a_block_is_large():
     assert rows["data", "global"] == 2 * taps + outputs and rows["data", "shared"] == 0
     assert rows["model", "global"] == taps + filters + outputs and rows["model", "shared"] == taps
     assert rows["hybrid", "global"] == taps + 2 * filters + outputs
+    assert {r["level"] for r in loads("lenet5", "conv1", batch=2, phase="ku")} == {"global", "shared"}
     assert ("data", "sectors") not in rows and rows["hybrid", "sectors"] < rows["hybrid", "global"] / 4
 
 

@@ -88,6 +88,11 @@ def test_several_origins_are_told_apart():
     assert plots.three_gpus_plot(table).layout.title.subtitle.text == "T4: modelled; H200: measured here"
 
 
+def test_blocks_of_another_size_are_another_line():
+    table = rows(batch=(1, 2)) + [row | {"threads": 512} for row in rows(batch=(1, 2))]
+    assert [trace.name for trace in plots.forward_vs_batch_plot(table).data] == ["T4", "T4, blocks of 512"]
+
+
 def test_rows_without_a_value_are_left_out():
     table = [*rows(batch=(1, 2)), rows(batch=(4,))[0] | {"seconds": None}]
     assert list(plots.forward_vs_batch_plot(table).data[0].x) == [1, 2]

@@ -31,27 +31,28 @@ def loads(
     layer: str | None = None,
     mappings: Iterable[str] = TEACHING,
     batch: int = 32,
+    phase: str = "fp",
     most_traced: int = MOST_TRACED,
 ) -> Iterator[Row]:
-    """FP of the convolutions of a network (of one, if `layer` is given): one row per layer, mapping and level.
+    """One phase of the convolutions of a network (of one, if `layer` is given): a row per layer, mapping and level.
 
-    level 'global' and 'shared': loads of one value by one thread. 'sectors': pieces of 32 bytes that the loads of whole
-    warps touch in global memory, left out where one block makes more than `most_traced` loads. All blocks of a grid
-    make equally many loads, so one is traced.
+    level 'global' and 'shared': loads of one value by one thread. 'sectors', of FP only: pieces of 32 bytes that the
+    loads of whole warps touch in global memory, left out where one block makes more than `most_traced` loads. All
+    blocks of a grid make equally many loads, so one is traced. Raises LabError for an unknown layer, mapping or phase.
     """
     net, mappings = load(network), tuple(mappings)
     names = [layer] if layer else [node.name for node in net.nodes if isinstance(node.layer, Conv)]
     for name in names:
         sizes = ConvSizes.of(*conv_of(net, name), batch)
         for mapping in mappings:
-            counted = conv_loads(sizes, mapping)
+            counted = conv_loads(sizes, mapping, phase)
             found = {level: (counted[f"{level}_loads"], "counted by formula") for level in ("global", "shared")}
             blocks = conv_launch(sizes, mapping).blocks
-            if sum(number for number, _ in found.values()) <= most_traced * blocks:
+            if phase == "fp" and sum(number for number, _ in found.values()) <= most_traced * blocks:
                 found["sectors"] = (blocks * sectors_of_a_block(sizes, mapping), "one block traced, times the blocks")
             for level, (number, how) in found.items():
                 row = {"network": net.name, "layer": name, "mapping": mapping, "batch": batch, "device": None}
-                yield row | {"level": level, "loads": number, "how": how, "origin": MODELLED}
+                yield row | {"phase": phase, "level": level, "loads": number, "how": how, "origin": MODELLED}
 
 
 def sectors_of_a_block(sizes: ConvSizes, mapping: str) -> int:

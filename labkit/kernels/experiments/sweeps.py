@@ -77,7 +77,8 @@ def forward_vs_batch(
     for source in sources:
         for batch in batches:
             seconds = source.forward(ConvSizes.of(conv, shape, batch), mapping, threads)
-            yield _row(source, network, layer, mapping, batch) | {"seconds": seconds, "origin": source.origin}
+            row = _row(source, network, layer, mapping, batch) | {"threads": threads}
+            yield row | {"seconds": seconds, "origin": source.origin}
 
 
 def forward_vs_channels(
