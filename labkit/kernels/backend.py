@@ -9,8 +9,10 @@ from labkit.engine.ops import LayerOps, Mapping
 from labkit.errors import LabError
 from labkit.kernels.device_arrays import KernelArrays
 from labkit.kernels.executors import Executor
+from labkit.kernels.fusion import roles
 from labkit.kernels.mappings import DEFAULT, mappings_of
 from labkit.kernels.ops import OPS, TUNED_OPS
+from labkit.kernels.ops.norm_tuned import DoneOps, FusedAddOps, TunedNormOps
 from labkit.kernels.ops.place import Place
 from labkit.machine.gpus import this_gpu
 from labkit.network import Layer, Network, Shape
@@ -28,6 +30,8 @@ class KernelBackend:
         self.mapping = DEFAULT if mapping is None else mapping
         self.mappings = mappings_of(network, mapping)
         self._scratch: dict[str, list] = {}
+        self._roles = roles(network, self.mappings)
+        self._norms: dict[str, TunedNormOps] = {}
         self.arrays = KernelArrays(executor, replays=set(self.mappings.values()) == {"tuned"})
 
     def prepare(
@@ -50,7 +54,20 @@ class KernelBackend:
             return OPS[type(layer)](place)
         if type(layer) not in TUNED_OPS:
             return OPS[type(layer)](replace(place, mapping=DEFAULT))
-        return TUNED_OPS[type(layer)](replace(place, aligned=self._aligned(name), gpu=this_gpu()))
+        return self._tuned(replace(place, aligned=self._aligned(name), gpu=this_gpu()))
+
+    def _tuned(self, place: Place) -> LayerOps:
+        """A tuned layer, by itself or in its role of a fusion. Layers come in order: a norm before its addition."""
+        role = self._roles.get(place.name)
+        if role is None:
+            return TUNED_OPS[type(place.layer)](place)
+        if role.kind == "done":
+            return DoneOps(replace(place, mapping=DEFAULT))
+        if role.kind == "add":
+            side = self.network[place.name].inputs.index(role.norm)
+            return FusedAddOps(replace(place, mapping=DEFAULT), self._norms[role.norm], side)
+        self._norms[place.name] = TunedNormOps(place, role.kind)
+        return self._norms[place.name]
 
     def _aligned(self, name: str) -> bool:
         """Whether the weights of layer `name` begin at a multiple of four values in the flat vector of all weights."""

@@ -65,7 +65,7 @@ class KernelArrays:
             return {}
         sums = self.executor.put(np.zeros((len(parts), vectors.SUMS), np.float32))
         for i, part in enumerate(parts.values()):
-            launch = vectors.vector_launch(part.stop - part.start, vectors.SUMS)
+            launch = vectors.squares_launch(part.stop - part.start)
             self.executor.launch(vectors.squares, launch, vector[part], sums[i])
         totals = self.executor.get(sums).sum(axis=1, dtype=np.float64)
         return {name: sqrt(total) for name, total in zip(parts, totals, strict=True)}

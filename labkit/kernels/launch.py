@@ -17,6 +17,7 @@ TEACHING = ("data", "model", "hybrid")
 MAPPINGS = (*TEACHING, "tuned")
 WARP = 32
 MOST_THREADS = 256  # per block of a teaching kernel; the static arrays of their reductions have this size
+MOST_IN_Y = 65535  # blocks of a grid along y (CUDA C++ Programming Guide, technical specifications)
 SHARED_BYTES = 48 * 1024  # what every block may have without asking for more, on every GPU since 2010
 
 
@@ -68,6 +69,9 @@ def choose(mapping: str, work: Work) -> Launch:
     block = WARP
     while block < min(work.threads[mapping], MOST_THREADS):
         block *= 2
+    if grid[1] > MOST_IN_Y:
+        what = f"mapping 'hybrid' of {work.what} takes {grid[1]:,} blocks along y, a GPU has at most {MOST_IN_Y:,}"
+        raise LabError(what, f"choose another for it, e.g. mapping={{'{work.what}': 'data'}}")
     shared_bytes = 4 * work.shared_values.get(mapping, 0)
     if shared_bytes > SHARED_BYTES:
         raise LabError(

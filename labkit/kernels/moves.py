@@ -1,5 +1,5 @@
 """Layers that only move values: joining channels, and the residual shortcut without weights. One kernel each, whatever
-the mapping: every thread of the grid strides through the values that are written, and nothing is computed.
+the mapping: each block has a chunk of the values that are written (`vectors.chunk`), and nothing is computed.
 
     put_channels    x [N, C, M], y [N, K, M], first       y[n, first + c, m] = x[n, c, m]
     take_channels   y [N, K, M], x [N, C, M], first       x[n, c, m] = y[n, first + c, m]
@@ -9,26 +9,30 @@ the mapping: every thread of the grid strides through the values that are writte
 """
 
 from labkit.kernels.source import cuda, float32
+from labkit.kernels.vectors import chunk
 
 
 def put_channels(x, y, first):
     """Reads and writes each value of x once."""
     C, M = x.shape[1], x.shape[2]
-    for i in range(cuda.grid(1), x.size, cuda.gridsize(1)):
+    begin, end = chunk(cuda.blockIdx.x, x.size)
+    for i in range(begin + cuda.threadIdx.x, end, cuda.blockDim.x):
         y[i // (C * M), first + i // M % C, i % M] = x[i // (C * M), i // M % C, i % M]
 
 
 def take_channels(y, x, first):
     """Reads and writes each value of x once."""
     C, M = x.shape[1], x.shape[2]
-    for i in range(cuda.grid(1), x.size, cuda.gridsize(1)):
+    begin, end = chunk(cuda.blockIdx.x, x.size)
+    for i in range(begin + cuda.threadIdx.x, end, cuda.blockDim.x):
         x[i // (C * M), i // M % C, i % M] = y[i // (C * M), first + i // M % C, i % M]
 
 
 def thin(x, y, stride_h, stride_w):
     """Writes each value of y once."""
     K, P, Q = y.shape[1], y.shape[2], y.shape[3]
-    for i in range(cuda.grid(1), y.size, cuda.gridsize(1)):
+    begin, end = chunk(cuda.blockIdx.x, y.size)
+    for i in range(begin + cuda.threadIdx.x, end, cuda.blockDim.x):
         n, k, p, q = i // (K * P * Q), i // (P * Q) % K, i // Q % P, i % Q
         value = float32(0)
         if k < x.shape[1]:
@@ -39,7 +43,8 @@ def thin(x, y, stride_h, stride_w):
 def widen(dy, dx, stride_h, stride_w):
     """Writes each value of dx once; what `thin` left out gets 0."""
     C, H, W = dx.shape[1], dx.shape[2], dx.shape[3]
-    for i in range(cuda.grid(1), dx.size, cuda.gridsize(1)):
+    begin, end = chunk(cuda.blockIdx.x, dx.size)
+    for i in range(begin + cuda.threadIdx.x, end, cuda.blockDim.x):
         n, c, h, w = i // (C * H * W), i // (H * W) % C, i // W % H, i % W
         value = float32(0)
         if h % stride_h == 0 and w % stride_w == 0:

@@ -8,31 +8,36 @@ are launched like the other `vectors`: every value is read and written once, nei
 import math
 
 from labkit.kernels.source import cuda, float32
+from labkit.kernels.vectors import chunk
 
 
 def sgd(w, g, lr):
     """krishna-gupta-nayak equation (6), with the sign that makes the loss fall."""
-    for i in range(cuda.grid(1), w.size, cuda.gridsize(1)):
+    begin, end = chunk(cuda.blockIdx.x, w.size)
+    for i in range(begin + cuda.threadIdx.x, end, cuda.blockDim.x):
         w[i] -= lr * g[i]
 
 
 def momentum(w, g, velocity, lr, mu):
     """velocity = mu * velocity + g; w -= lr * velocity."""
-    for i in range(cuda.grid(1), w.size, cuda.gridsize(1)):
+    begin, end = chunk(cuda.blockIdx.x, w.size)
+    for i in range(begin + cuda.threadIdx.x, end, cuda.blockDim.x):
         velocity[i] = mu * velocity[i] + g[i]
         w[i] -= lr * velocity[i]
 
 
 def adagrad(w, g, squares, lr, epsilon):
     """squares += g^2; w -= lr * g / (sqrt(squares) + epsilon)."""
-    for i in range(cuda.grid(1), w.size, cuda.gridsize(1)):
+    begin, end = chunk(cuda.blockIdx.x, w.size)
+    for i in range(begin + cuda.threadIdx.x, end, cuda.blockDim.x):
         squares[i] += g[i] * g[i]
         w[i] -= lr * g[i] / (math.sqrt(squares[i]) + epsilon)
 
 
 def adadelta(w, g, squares, steps, lr, rho, rest, epsilon):
     """See `labkit.engine.optimizers.Adadelta`; rest = 1 - rho."""
-    for i in range(cuda.grid(1), w.size, cuda.gridsize(1)):
+    begin, end = chunk(cuda.blockIdx.x, w.size)
+    for i in range(begin + cuda.threadIdx.x, end, cuda.blockDim.x):
         squares[i] = rho * squares[i] + rest * (g[i] * g[i])
         step = math.sqrt(steps[i] + epsilon) / math.sqrt(squares[i] + epsilon) * g[i]
         steps[i] = rho * steps[i] + rest * (step * step)
@@ -41,7 +46,8 @@ def adadelta(w, g, squares, steps, lr, rho, rest, epsilon):
 
 def adam(w, g, mean, squares, rate, root, beta1, rest1, beta2, rest2, epsilon):
     """See `labkit.engine.optimizers.Adam.constants` for rate, root and the rests."""
-    for i in range(cuda.grid(1), w.size, cuda.gridsize(1)):
+    begin, end = chunk(cuda.blockIdx.x, w.size)
+    for i in range(begin + cuda.threadIdx.x, end, cuda.blockDim.x):
         mean[i] = beta1 * mean[i] + rest1 * g[i]
         squares[i] = beta2 * squares[i] + rest2 * (g[i] * g[i])
         w[i] -= rate * mean[i] / (math.sqrt(squares[i]) * root + epsilon)
@@ -49,7 +55,8 @@ def adam(w, g, mean, squares, rate, root, beta1, rest1, beta2, rest2, epsilon):
 
 def penalise(w, g, l1, l2):
     """g += l1 * sign(w) + l2 * w: the gradient of the penalties, before the update."""
-    for i in range(cuda.grid(1), w.size, cuda.gridsize(1)):
+    begin, end = chunk(cuda.blockIdx.x, w.size)
+    for i in range(begin + cuda.threadIdx.x, end, cuda.blockDim.x):
         sign = float32(0)
         if w[i] > float32(0):
             sign = float32(1)

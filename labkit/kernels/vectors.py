@@ -1,35 +1,45 @@
-"""What is done to whole vectors. They belong to no layer, so there is one way to divide them: every thread of the grid
-strides through, and neighbours touch neighbouring values.
+"""What is done to whole vectors. They belong to no layer, so there is one way to divide them: each block has a chunk of
+neighbouring values, through which its threads stride side by side.
 """
 
 from labkit.kernels.launch import MOST_THREADS, Launch
-from labkit.kernels.source import cuda, float32
+from labkit.kernels.source import cuda, device_function, float32
 
-BLOCKS = 1024
+CHUNK = 4096  # values of a block: 16 for each thread
 SUMS = 256  # partial sums of `squares`: few enough for the host to add up
+
+
+@device_function
+def chunk(block, n):
+    """The first of n values that belong to `block`, and the one after its last."""
+    return block * CHUNK, min(n, (block + 1) * CHUNK)
 
 
 def fill(target, value):
     """target[i] = value. Writes each value once."""
-    for i in range(cuda.grid(1), target.size, cuda.gridsize(1)):
+    begin, end = chunk(cuda.blockIdx.x, target.size)
+    for i in range(begin + cuda.threadIdx.x, end, cuda.blockDim.x):
         target[i] = value
 
 
 def copy(source, target):
     """target[i] = source[i]. Reads and writes each value once."""
-    for i in range(cuda.grid(1), target.size, cuda.gridsize(1)):
+    begin, end = chunk(cuda.blockIdx.x, target.size)
+    for i in range(begin + cuda.threadIdx.x, end, cuda.blockDim.x):
         target[i] = source[i]
 
 
 def add(a, b, target):
     """target[i] = a[i] + b[i]; `target` may be one of them. Reads and writes each value once."""
-    for i in range(cuda.grid(1), target.size, cuda.gridsize(1)):
+    begin, end = chunk(cuda.blockIdx.x, target.size)
+    for i in range(begin + cuda.threadIdx.x, end, cuda.blockDim.x):
         target[i] = a[i] + b[i]
 
 
 def multiply(a, b, target):
     """target[i] = a[i] * b[i]; `target` may be one of them. Reads and writes each value once."""
-    for i in range(cuda.grid(1), target.size, cuda.gridsize(1)):
+    begin, end = chunk(cuda.blockIdx.x, target.size)
+    for i in range(begin + cuda.threadIdx.x, end, cuda.blockDim.x):
         target[i] = a[i] * b[i]
 
 
@@ -54,6 +64,11 @@ def squares(vector, partial):
         partial[cuda.blockIdx.x] = sums[0]
 
 
-def vector_launch(n: int, most: int = BLOCKS) -> Launch:
-    """The launch of any of these over n values: enough blocks for every GPU, no more than there is work for."""
-    return Launch((max(1, min(most, -(-n // MOST_THREADS))), 1, 1), MOST_THREADS)
+def vector_launch(n: int) -> Launch:
+    """The launch of any of these over n values, but `squares`: a block for each chunk."""
+    return Launch((max(1, -(-n // CHUNK)), 1, 1), MOST_THREADS)
+
+
+def squares_launch(n: int) -> Launch:
+    """The launch of `squares` over n values: no more blocks than sums are wanted, nor than there is work for."""
+    return Launch((max(1, min(SUMS, -(-n // MOST_THREADS))), 1, 1), MOST_THREADS)

@@ -6,7 +6,7 @@ import pytest
 from labkit.engine import optimizers, rules
 from labkit.kernels import vectors
 from labkit.kernels.update import UPDATES
-from labkit.kernels.vectors import SUMS, vector_launch
+from labkit.kernels.vectors import squares_launch, vector_launch
 
 RECORDS = [optimizers.get(name) for name in optimizers.names()]
 
@@ -56,7 +56,7 @@ def check_vectors(run, n: int) -> None:
     assert np.array_equal(run(vectors.copy, launch, a, nothing)[1], a)
     assert np.array_equal(run(vectors.add, launch, a, b, nothing)[2], a + b)
     assert np.array_equal(run(vectors.multiply, launch, a, b, nothing)[2], a * b)
-    launch = vector_launch(n, SUMS)
+    launch = squares_launch(n)
     partial = run(vectors.squares, launch, a, np.full(launch.blocks, np.nan, np.float32))[1]
     assert partial.sum(dtype=np.float64) == pytest.approx(np.square(a, dtype=np.float64).sum(), rel=1e-6)
 

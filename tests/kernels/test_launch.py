@@ -40,6 +40,12 @@ def test_a_filter_that_does_not_fit_names_the_layer_and_the_way_out():
     assert choose("model", Work("fc6", 1, 4096, {"model": 1}, {"model": most})).shared_bytes == SHARED_BYTES
 
 
+def test_a_grid_that_is_too_high_names_the_layer():
+    work = Work("fc1", 4, 65536, {"hybrid": 10}, {})
+    with pytest.raises(LabError, match=r"fc1 takes 65,536 blocks.*'fc1': 'data'"):
+        choose("hybrid", work)
+
+
 def test_an_unknown_mapping_is_named():
     with pytest.raises(LabError, match=r"hybird.*hybrid"):
         choose("hybird", CONV2)

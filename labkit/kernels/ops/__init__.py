@@ -1,9 +1,10 @@
 """The layers of a network on kernels: `labkit.engine.ops.LayerOps` over any executor, in any mapping."""
 
 from labkit.kernels.ops.activations import ActivationOps, DropoutOps, SoftmaxOps
-from labkit.kernels.ops.maps_tuned import TunedActivationOps, TunedAddOps, TunedNormOps, TunedPoolOps
+from labkit.kernels.ops.maps_tuned import TunedActivationOps, TunedAddOps, TunedPoolOps
 from labkit.kernels.ops.neighbours import LRNOps, SubsampleOps
 from labkit.kernels.ops.norm import NormOps
+from labkit.kernels.ops.norm_tuned import TunedNormOps
 from labkit.kernels.ops.pool import PoolOps
 from labkit.kernels.ops.structure import AddOps, ConcatOps, FlattenOps, PadShortcutOps
 from labkit.kernels.ops.weighted import WeightedOps

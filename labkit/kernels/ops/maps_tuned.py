@@ -1,4 +1,4 @@
-"""BatchNorm and layers without weights as `LayerOps` of the mapping `tuned`: 128 bits at a time, for whole batches."""
+"""Layers without weights as `LayerOps` of the mapping `tuned`: 128 bits at a time, for whole batches."""
 
 from dataclasses import replace
 from math import prod
@@ -7,13 +7,11 @@ import numpy as np
 
 from labkit.kernels.activate import function_number
 from labkit.kernels.ops.activations import ActivationOps
-from labkit.kernels.ops.norm import NormOps
 from labkit.kernels.ops.place import Place
 from labkit.kernels.ops.pool import PoolOps
 from labkit.kernels.ops.structure import AddOps
 from labkit.kernels.ops.weighted_tuned import RAGGED
-from labkit.kernels.tuned import elementwise, normalisation, pool
-from labkit.kernels.tuned.norm import NormSizes
+from labkit.kernels.tuned import elementwise, pool
 from labkit.kernels.tuned.pool import PoolSizes
 from labkit.network import MaxPool
 
@@ -111,49 +109,4 @@ class TunedPoolOps(TunedOps):
             return self.ragged.backward_data(dy, weights)
         dx = self.place.array("dx", self.place.batch, self.place.input_shapes[0])
         self.place.start(self.bp, dy, self.winner, dx)
-        return (dx,)
-
-
-class TunedNormOps(TunedOps):
-    """BatchNorm in three passes over its input; KU makes the sums that BP needs."""
-
-    def __init__(self, place: Place):
-        super().__init__(place, NormOps)
-        C, *plane = place.output_shape
-        self.sizes = {
-            training: NormSizes(place.batch, C, prod(plane), place.layer.epsilon, training=training)
-            for training in (True, False)
-        }
-
-    def forward(self, xs, weights, state, training, draw):
-        """FP; see `LayerOps`."""
-        self.x, self.training = xs[0], training
-        if not self.whole(self.x):
-            return self.ragged.forward(xs, weights, state, training, draw)
-        place = self.place
-        self.kept = place.constant("kept", np.zeros(2 * place.output_shape[0], np.float32))
-        y = place.array("y", place.batch, place.output_shape)
-        moved = {f"running_{name}": array for name, array in state.items()}
-        recipe = normalisation.forward(self.sizes[training], place.layer.momentum)
-        place.perform(recipe, x=self.x, **weights, **moved, kept=self.kept, y=y)
-        return y
-
-    def backward_weights(self, dy, weights, gradients):
-        """KU; see `LayerOps`."""
-        if not self.whole(dy):
-            self.ragged.backward_weights(dy, weights, gradients)
-            return
-        self.gradients = {f"d{name}": array for name, array in gradients.items()}
-        recipe = normalisation.backward(self.sizes[self.training])
-        arrays = {"x": self.x, "dy": dy, "kept": self.kept} | weights | self.gradients
-        self.place.perform(replace(recipe, steps=recipe.steps[:-1]), **arrays)
-
-    def backward_data(self, dy, weights):
-        """BP; see `LayerOps`."""
-        if not self.whole(dy):
-            return self.ragged.backward_data(dy, weights)
-        dx = self.place.array("dx", self.place.batch, self.place.input_shapes[0])
-        recipe = normalisation.backward(self.sizes[self.training])
-        arrays = {"x": self.x, "dy": dy, "kept": self.kept, "dx": dx} | weights | self.gradients
-        self.place.perform(replace(recipe, steps=recipe.steps[-1:]), **arrays)
         return (dx,)
