@@ -125,6 +125,9 @@ class Expressions(ast.NodeTransformer):
             return node
         raise self.refuse(node, repr(node.value))
 
+    def visit_List(self, node: ast.List) -> ast.AST:
+        raise self.refuse(node, f"the list {ast.unparse(node)}", "write a tuple, or make an array")
+
     def _free(self, node: ast.Name | ast.Attribute) -> ast.AST:
         """A name that is not the function's own, as the value that it has."""
         path = self.scope.cuda_path(node)

@@ -43,6 +43,7 @@ def findings(trace: Trace, outputs: Iterable[str] | None = None) -> tuple[Findin
 
     outputs: names of arrays that the kernel has to fill; by default those that it writes and never reads. Of what
     depends on the arguments only that is found which happened with these: trace odd sizes, and more than one block.
+    Asynchronous copies (cp.async) count as done where they are started: a wait that is missing is not found.
     """
     found = [finding for space in (SHARED, GLOBAL) for finding in _races(trace, space)]
     found += [*_outside(trace), *_unwritten_memory(trace), *_divergences(trace)]

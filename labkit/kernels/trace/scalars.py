@@ -3,7 +3,7 @@
 import builtins
 import math
 from numbers import Number
-from types import FunctionType, SimpleNamespace
+from types import BuiltinFunctionType, FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,21 +12,7 @@ from labkit.errors import LabError
 from labkit.kernels.executors.names import dtype_name
 
 MOST_BITS = 64
-_BUILTINS = (
-    "abs",
-    "bool",
-    "divmod",
-    "enumerate",
-    "float",
-    "int",
-    "len",
-    "max",
-    "min",
-    "range",
-    "round",
-    "slice",
-    "zip",
-)
+_BUILTINS = ("abs", "bool", "divmod", "float", "int", "len", "range", "round", "slice", "zip", "enumerate")
 
 
 def wrapped(bits: int, signed: bool):
@@ -63,6 +49,18 @@ def shifted(value: Any, by: Any) -> Any:
     if by > MOST_BITS:
         raise OverflowError(f"a shift by {by} bits, where a whole number has 64")
     return value << by
+
+
+def _of_several(function: Any):
+    """min or max of numbers that are written out; of a `range` it could take for ever, and a GPU has no such thing."""
+
+    def choose(first: Any, second: Any, *more: Any) -> Any:
+        return function(first, second, *more)
+
+    return choose
+
+
+LIMITED = {builtins.pow: power, builtins.min: _of_several(min), builtins.max: _of_several(max)}
 
 
 def _single(name: str):
@@ -103,10 +101,10 @@ def usable(kernel: str, spelled: str, value: Any) -> Any:
         return MATH
     if getattr(value, "__module__", None) == "math" and hasattr(MATH, value.__name__):
         return getattr(MATH, value.__name__)
-    if value is builtins.pow:
-        return power
     if any(value is getattr(builtins, name) for name in _BUILTINS):
         return value
+    if isinstance(value, BuiltinFunctionType) and value in LIMITED:
+        return LIMITED[value]
     if isinstance(value, np.ufunc):
         return value
     what = f"kernel {kernel} uses {spelled} ({type(value).__name__}), which a traced kernel cannot call or read"
