@@ -79,7 +79,7 @@ def profile_plot(rows: Rows) -> go.Figure:
 
 def energy_plot(rows: Rows) -> go.Figure:
     """Energy per epoch of each network, one bar per mapping (figure 16, table III)."""
-    title = "Energy per epoch, idle taken off"
+    title = "Energy per epoch"
     return _bars(rows, "network", "epoch_J", title, "network", "joules per epoch", log=True)
 
 
@@ -142,6 +142,7 @@ def _bars(rows: Rows, x: str, y: str, title: str, x_title: str, y_title: str, *,
 
 def _finished(figure: go.Figure, rows: list[dict], title: str, seen: str, legend: str) -> go.Figure:
     origins = _origins(rows)
+    figure.update_yaxes(exponentformat="SI")  # 1G bytes, not 1B
     figure.update_layout(
         template="plotly_white",
         width=WIDTH,
