@@ -32,7 +32,7 @@ class KernelBackend:
         self._scratch: dict[str, list] = {}
         self._roles = roles(network, self.mappings)
         self._norms: dict[str, TunedNormOps] = {}
-        self.arrays = KernelArrays(executor, replays=set(self.mappings.values()) == {"tuned"})
+        self.arrays = KernelArrays(executor, tuned=set(self.mappings.values()) == {"tuned"})
 
     def prepare(
         self, name: str, layer: Layer, input_shapes: tuple[Shape, ...], batch: int, dtype: np.dtype

@@ -12,18 +12,21 @@ from labkit.kernels import vectors
 from labkit.kernels.executors import Executor, Stopwatch
 from labkit.kernels.launch import choose
 from labkit.kernels.loss import CROSS_ENTROPY, samples_work
+from labkit.kernels.tuned import softmax
+from labkit.kernels.tuned import update as tuned_update
 from labkit.kernels.update import UPDATES
 
 
 class KernelArrays:
     """Arrays in the memory of `executor`. The methods are those of `labkit.engine.arrays.Arrays`.
 
-    replays: whether `replay` records what it is given; only where the executor can.
+    tuned: use tuned kernels for the update and the loss, and let `replay` record what it is given, where the executor
+    can.
     """
 
-    def __init__(self, executor: Executor, replays: bool = False) -> None:
-        self.executor = executor
-        self.replays = replays and hasattr(executor, "record")
+    def __init__(self, executor: Executor, tuned: bool = False) -> None:
+        self.executor, self.tuned = executor, tuned
+        self.replays = tuned and hasattr(executor, "record")
         self._staged: dict[str, Any] = {}
         self._seen: set[Hashable] = set()
         self._recordings: dict[Hashable, tuple[Any, Callable[[], None]]] = {}
@@ -57,8 +60,12 @@ class KernelArrays:
         self._whole(vectors.add, a, b, target)
 
     def apply(self, rule: str, arrays: tuple, constants: tuple[float, ...]) -> None:
-        launch = vectors.vector_launch(arrays[0].shape[0])
-        self.executor.launch(UPDATES[rule], launch, *arrays, *map(np.float32, constants))
+        n = arrays[0].shape[0]
+        if self.tuned and rule in ("sgd", "momentum"):
+            kernel, launch = tuned_update.make(n, rule == "momentum")
+            self.executor.launch(kernel, launch, *arrays, self.stage("constants", np.array(constants, np.float32)))
+            return
+        self.executor.launch(UPDATES[rule], vectors.vector_launch(n), *arrays, *map(np.float32, constants))
 
     def norms(self, vector, parts: dict[str, slice]) -> dict[str, float]:
         if not parts:
@@ -96,8 +103,12 @@ class KernelArrays:
         dy = self._array("loss.dy", n, (K,), np.float32)
         each = self._array("loss.each", n, (), np.float32)
         right = self._array("loss.right", n, (), np.int32)
-        launch = choose("data", samples_work("loss", n))
-        self.executor.launch(CROSS_ENTROPY["data"], launch, logits, labels, each, right, dy, np.float32(1 / n))
+        if self.tuned:
+            kernel, launch = softmax.make_loss(n, K)
+            self.executor.launch(kernel, launch, logits.reshape(n * K), labels, dy.reshape(n * K), each, right)
+        else:
+            launch = choose("data", samples_work("loss", n))
+            self.executor.launch(CROSS_ENTROPY["data"], launch, logits, labels, each, right, dy, np.float32(1 / n))
 
         def value() -> tuple[float, int]:
             return float(self.executor.get(each).mean(dtype=np.float64)), int(self.executor.get(right).sum())

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from labkit.engine import optimizers
 from labkit.engine.arrays import HOST
 from labkit.errors import LabError
 from labkit.kernels.device_arrays import KernelArrays
@@ -51,12 +52,29 @@ def test_losses_are_the_hosts(arrays, name):
     assert found.value() == pytest.approx(wanted.value())
 
 
-def test_softmax_with_cross_entropy_is_the_hosts(arrays):
+@pytest.mark.parametrize("tuned", [False, True])
+def test_softmax_with_cross_entropy_is_the_hosts(tuned):
+    arrays = KernelArrays(Cpu(), tuned)
     logits, labels = 10 * vector(20).reshape(5, 4), np.array([0, 3, 1, 1, 2])
     wanted = HOST.loss("categorical_crossentropy", True, logits, labels)
     found = arrays.loss("categorical_crossentropy", True, logits, arrays.stage("labels", labels))
     np.testing.assert_allclose(found.dy, wanted.dy, atol=1e-6)
     assert found.value() == pytest.approx(wanted.value(), rel=1e-5)
+
+
+@pytest.mark.parametrize("rule", ["sgd", "momentum", "adam"])
+def test_updates_are_the_hosts(rule):
+    """The tuned ones take their constants from an array, so that a step can be repeated with another learning rate."""
+    optimizer = optimizers.get(rule, lr=0.1)
+    ends = []
+    for arrays in (HOST, KernelArrays(Cpu()), KernelArrays(Cpu(), tuned=True)):
+        w, g = vector(1000), vector(1000, 1)
+        slots = optimizer.start(w, arrays)
+        for step, lr in enumerate((0.1, 0.03)):
+            optimizer.update(w, g, slots, step, lr, arrays)
+        ends.append(w)
+    for found in ends[1:]:
+        np.testing.assert_allclose(found, ends[0], rtol=1e-5, atol=1e-6)
 
 
 def test_an_unknown_loss_is_named(arrays):
@@ -85,7 +103,7 @@ class Recorder(Cpu):
 @pytest.mark.parametrize("make", [Recorder, Cpu])
 def test_a_replayed_step_works_on_what_its_arrays_hold_then(make):
     """First done, then recorded and replayed, then replayed only; an executor that cannot record does it anew."""
-    arrays, calls = KernelArrays(make(), replays=True), []
+    arrays, calls = KernelArrays(make(), tuned=True), []
     a, b, out = vector(10), vector(10, 1), np.zeros(10, np.float32)
 
     def work():
