@@ -16,7 +16,7 @@ With B blocks on M SMs the busiest SM has n = ceil(B / M) of them, b at a time: 
 
     memory    bytes / bandwidth      of the whole GPU: every array once; once per wave where it does not fit the L2
 
-Figures 11-13 and 17-19 of the paper follow from this (tests/kernels/test_timing_model.py says which parts do not).
+What follows of the figures 11-19 of the paper, and what does not, is in tests/kernels/test_paper_figures.py.
 What is left out: bank conflicts, caches too small for a block, several kernels at once, clocks that sink under load.
 Only ratios deserve trust, and those within a factor of two; the origin of every figure is `modelled`.
 """
