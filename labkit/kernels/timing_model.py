@@ -18,7 +18,7 @@ With B blocks on M SMs the busiest SM has n = ceil(B / M) of them, b at a time: 
 
 What follows of the figures 11-19 of the paper, and what does not, is in tests/kernels/test_paper_figures.py.
 What is left out: bank conflicts, caches too small for a block, several kernels at once, clocks that sink under load.
-Only ratios deserve trust, and those within a factor of two; the origin of every figure is `modelled`.
+It has not been compared with a GPU yet, so trust what grows and where it bends, not seconds; origin `modelled`.
 """
 
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ from labkit.kernels.occupancy import occupancy
 from labkit.machine.gpus import GpuData
 from labkit.machine.origin import MODELLED
 
-# Clocks until a result can be used, by major version (Jia et al. 2018, arXiv 1804.06826, and 2019, arXiv 1903.07486;
-# Luo et al. 2024, arXiv 2402.13499), rounded: of arithmetic, of a load of recently used global memory (L1, or L2 where
-# global loads pass by L1: Kepler and consumer Pascal), of an atomic addition in the L2.
+# Assumed clocks until a result can be used, by compute capability: of arithmetic, of a load of recently used global
+# memory (from L1, or from L2 where global loads pass by L1: Kepler and consumer Pascal), of an atomic addition in L2.
+# They are rounded, and of the size that microbenchmarks report (such as Jia et al., arXiv 1804.06826 and 1903.07486).
 ARITHMETIC_CLOCKS = {3: 9, 5: 6, 6: 6}
 LOAD_CLOCKS = {(3, 5): 200, (6, 0): 82, (6, 1): 216, (7, 5): 32}
 LATER_ARITHMETIC_CLOCKS, LATER_LOAD_CLOCKS, ATOMIC_CLOCKS = 4, 40, 250
