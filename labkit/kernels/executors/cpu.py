@@ -53,9 +53,10 @@ class Cpu:
 
     As many threads share the blocks as `labkit.engine.threads.limit` allows. A launch has run when it returns.
 
-    checked: look at every index of an array and raise LabError for one that is outside; slower, for kernels that are
-    still being written. Without it such a kernel may end the process, as on a GPU. whole_blocks: run all threads of a
-    block, from barrier to barrier, even where one is proved to be enough (`program.why_all_threads`).
+    checked: look at every index of an array and raise LabError for one that is outside; up to three times slower, for
+    kernels that are still being written. Without it such a kernel may end the process, or spoil what lies beside.
+    whole_blocks: run all threads of a block, from barrier to barrier, even where one is proved to be enough
+    (`program.why_all_threads`).
     """
 
     name = "cpu"
