@@ -140,7 +140,7 @@ Markdown("\n\n".join(told.sentences))
 # difference is that you may choose the batch, and nobody chooses channels to please a GPU.
 
 # %%
-rows = list(lab.forward_vs_channels(gpus, "alexnet_star", "conv2"))
+rows = list(lab.forward_vs_channels(gpus, "alexnet_star", "conv2", channels=range(1, 129)))
 kernel_plots.forward_vs_channels_plot(rows)
 
 # %% [markdown]
@@ -210,9 +210,9 @@ rows = list(lab.batch_sweep(here, ("lenet5",), batches=(1, 8, 64)))
 kernel_plots.batch_sweep_plot(rows)
 
 # %% [markdown]
-# If this says "(cpu)", you see the same kernels on a few cores: there are never too few blocks for them, so no curve
-# falls because SMs fill up. What is left is how much work each mapping makes for one core. A picture of a GPU it is
-# not. If there is a recording of one, here it is:
+# If `here` is "(cpu)" in the table of sources, you see the same kernels on a few cores: there are never too few blocks
+# for them, so no curve falls because SMs fill up. What is left is how much work each mapping makes for one core. A
+# picture of a GPU it is not. If there is a recording of one, here it is:
 
 # %%
 recorded = recordings[0].rows("batch_sweep") if recordings else []
@@ -227,7 +227,8 @@ kernel_plots.batch_sweep_plot(recorded) if recorded else "no recording of a GPU 
 
 # %%
 convs = ("conv1", "conv2", "conv3", "conv4", "conv5")
-predict("gains-most", question="AlexNet*, FP, batch 64: which layer gains most from model?", choices=convs)
+question = "AlexNet*, FP, batch 64: which layer gains most from model?"
+predict("gains-most", question=question, choices=convs)
 
 # %%
 profile = list(lab.profile(k40, "alexnet_star", batch=64))
@@ -297,7 +298,7 @@ hint("best-mapping")
 # the best mapping in each layer, as a part of the time with the best single mapping.
 
 # %%
-question = "AlexNet*, K40, batch 8: a step with a mapping for each layer, as a part of the best single one?"
+question = "AlexNet*, K40, batch 8: a mapping for each layer, as a part of the best single one?"
 predict("mixed", question=question, unit="%")
 
 # %%
@@ -364,20 +365,22 @@ predict("loads-fall", question=question, unit="%")
 
 # %%
 loads = list(lab.loads("alexnet_star", batch=32, most_traced=0))
-total = {m: sum(r["loads"] for r in loads if r["mapping"] == m and r["level"] == "global") for m in epochs}
+far = [row for row in loads if row["level"] == "global"]
+total = {m: sum(row["loads"] for row in far if row["mapping"] == m) for m in epochs}
 fall = 100 * (1 - total["model"] / total["data"])
 paper = "krishna-gupta-nayak, section VII.B, L1 loads"
 reveal("loads-fall", modelled=fall, claimed=30, unit="%", source=paper)
 
 # %%
-kernel_plots.loads_plot(lab.loads("lenet5", batch=8))
+kernel_plots.loads_plot(lab.loads("lenet5", "conv2", batch=2, most_traced=500_000))
 
 # %% [markdown]
-# Half, very nearly: of the two factors of each product one has moved to shared memory. The *sectors* are what warps
-# fetch (32 bytes at a time, coalesced); the paper's counters stand behind the caches, and see something between the
-# two. What really comes from device memory depends on what the L2 keeps, and only a GPU's counters can tell. Two
-# cautions, then: "95 % fewer loads" is right and says nothing about time where the loads that remain are the
-# bottleneck, and the paper itself wonders that hybrid gains less than 5 % in time.
+# Half, very nearly: of the two factors of each product one has moved to shared memory. The third group counts
+# *sectors*, what whole warps fetch. There the difference is small, a sixth: in data all threads of a warp mostly want
+# the same weight, and one sector serves them all. (Here for `conv2` of LeNet-5. The paper counts 14 % at the L2, which
+# is much the same; its 30 % at the L1 lie between the two ways of counting.) What comes from device memory depends on
+# what the L2 keeps, and only a GPU's counters can tell. So "95 % fewer loads" may be right and says nothing about time,
+# where the loads that remain are the bottleneck; the paper itself wonders that hybrid gains less than 5 % in time.
 #
 # ## Energy
 #
@@ -430,12 +433,12 @@ except LabError as error:
 
 # %%
 kept = {row["batch"]: row["total_bytes"] / 1e6 for row in lab.footprint(("resnet18_32",))}
-print(f"ResNet-18, 32×32, training: {kept[8]:,.0f} MB at batch 8, {kept[64]:,.0f} MB at batch 64 (computed)")
+print(f"ResNet-18, 32×32 (computed): {kept[8]:,.0f} MB at batch 8, {kept[64]:,.0f} MB at batch 64")
 
 # %% [markdown]
 # ## The closing conjecture
 #
-# "With an image size of 224x224 the amount of reuse ... will significantly increase. Thereby, hybrid approach will see
+# "With an image size of 224x224, the amount of reuse ... will significantly increase. Thereby, hybrid approach will see
 # even more performance benefits" (section VIII). Take the layer in which hybrid did worst, `conv3` with its 3×3 maps,
 # and let the maps grow. By what factor is hybrid faster than data at 56×56? (Below 1: slower. At 3×3 it is 0.09.)
 
@@ -499,6 +502,6 @@ ledger()
 # | hybrid always performs best | sections VII and VIII | at batches up to 8; on AlexNet* not at large ones, because of its 3×3 maps |
 # | the first layer gains 25 % from model, the last ones lose | figure 15 | `conv1` takes 17 % less time, `conv2` 31 %; in hybrid the last three lose |
 # | dense layers are much better in data than in model | section VII.C | at batch 8 yes, at 64 no; hybrid is better than data at both |
-# | loads: L1 −30 %, device memory −95 % | figure 14 | −50 % of what threads ask for; behind the caches only counters tell |
+# | loads: L1 −30 %, L2 −14 %, device memory −95 % | figure 14 | −50 % of what threads ask for, −16 % of what warps fetch; device memory only counters tell |
 # | energy of hybrid is the lowest | table III | its rows say 3 to 6 % less than data; not measured without a GPU |
 # | larger images favour hybrid | section VIII | yes, until the copy is paid for |
