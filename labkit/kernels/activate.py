@@ -21,7 +21,7 @@ def activate(function, value):
     if function == 1:
         return float32(1) / (float32(1) + math.exp(-value))
     if function == 2:
-        return max(float32(0), value)
+        return float32(0) if value < float32(0) else value  # not max(0, value), which turns NaN into 0 and hides it
     if function == 3:
         return math.tanh(value)
     return value

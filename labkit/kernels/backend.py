@@ -62,10 +62,10 @@ class KernelBackend:
         if role is None:
             return TUNED_OPS[type(place.layer)](place)
         if role.kind == "done":
-            return DoneOps(replace(place, mapping=DEFAULT))
+            return DoneOps(place)
         if role.kind == "add":
             side = self.network[place.name].inputs.index(role.norm)
-            return FusedAddOps(replace(place, mapping=DEFAULT), self._norms[role.norm], side)
+            return FusedAddOps(place, self._norms[role.norm], side)
         self._norms[place.name] = TunedNormOps(place, role.kind)
         return self._norms[place.name]
 

@@ -83,3 +83,12 @@ def test_no_overflow_and_no_number_lost(run, layer, mapping):
     launch = launch_for(mapping, x)
     y = run(ACTIVATION[mapping], launch, x, np.full(x.shape, np.nan, np.float32), function_number(layer.kind))[1]
     np.testing.assert_allclose(y, reference.forward(layer, x.astype(np.float64)), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["logistic", "relu", "tanh"])
+def test_a_number_that_is_none_stays_none_tiny(run, name):
+    """A ReLU written as max(0, x) would turn NaN into 0, and a run that has diverged would look well."""
+    x = np.array([[[np.nan, -1, 2]]], np.float32)
+    launch = choose("hybrid", maps_work("relu", *x.shape))
+    y = run(ACTIVATION["hybrid"], launch, x, np.zeros_like(x), function_number(name))[1]
+    assert np.isnan(y).tolist() == [[[True, False, False]]]

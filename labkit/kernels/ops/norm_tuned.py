@@ -82,37 +82,38 @@ class TunedNormOps(TunedOps):
         return self.arrays | self.gradients | {"y": self.y}
 
 
-class FusedAddOps(AddOps):
+class FusedAddOps(TunedOps):
     """The residual addition as the last pass of a deferred norm; `side` is the norm's place among the two inputs."""
 
     def __init__(self, place: Place, norm: TunedNormOps, side: int):
-        super().__init__(place)
+        super().__init__(place, AddOps)
         self.norm, self.side = norm, side
 
     def forward(self, xs, weights, state, training, draw):
         """FP; see `LayerOps`."""
-        if xs[0].shape[0] < self.place.batch:
-            return super().forward(xs, weights, state, training, draw)
+        if not self.whole(xs[0]):
+            return self.ragged.forward(xs, weights, state, training, draw)
         return self.norm.apply(other=xs[1 - self.side])
 
     def backward_data(self, dy, weights):
         """BP; see `LayerOps`. The other input's gradient is filled by the norm's BP, which comes before it is read."""
-        if dy.shape[0] < self.place.batch:
-            return super().backward_data(dy, weights)
+        if not self.whole(dy):
+            return self.ragged.backward_data(dy, weights)
         return (dy, self.norm.dother()) if self.side == 0 else (self.norm.dother(), dy)
 
 
-class DoneOps(ActivationOps):
+class DoneOps(TunedOps):
     """A ReLU that another layer has applied, and whose slope that layer's BP takes into account."""
+
+    def __init__(self, place: Place):
+        super().__init__(place, ActivationOps)
 
     def forward(self, xs, weights, state, training, draw):
         """FP; see `LayerOps`."""
-        if xs[0].shape[0] < self.place.batch:
-            return super().forward(xs, weights, state, training, draw)
-        return xs[0]
+        return xs[0] if self.whole(xs[0]) else self.ragged.forward(xs, weights, state, training, draw)
 
     def backward_data(self, dy, weights):
         """BP; see `LayerOps`."""
-        if dy.shape[0] < self.place.batch:
-            return super().backward_data(dy, weights)
+        if not self.whole(dy):
+            return self.ragged.backward_data(dy, weights)
         return (dy,)

@@ -65,7 +65,7 @@ class NormSizes:
 def scaled(x, mean, scale, bias, other, relu):
     """One value of y, scale being weight / sqrt(variance + epsilon)."""
     y = (x - mean) * scale + bias + other
-    return max(float32(0), y) if relu else y
+    return float32(0) if relu and y < float32(0) else y  # NaN stays NaN
 
 
 @cache
