@@ -509,7 +509,7 @@ for kernel in (lost_additions, kept_additions):
     print(f"\n{kernel.__name__}: {dweight.ravel()}", *found, sep="\n  ")
 
 # %% [markdown]
-# The numbers are right both times, by luck: the tracer runs one block after the other. On a GPU both read the old
+# The numbers are right both times, by luck: the tracer runs one block after the other. On a GPU both may read the old
 # value, both add, both write, and one contribution is lost. `kept_additions` uses `cuda.atomic.add`, which reads, adds
 # and writes in one piece. It is right in any order, and it has a price: blocks that add to the same weight queue up,
 # and since sums are rounded, the last bits depend on the order.
