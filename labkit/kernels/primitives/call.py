@@ -21,19 +21,19 @@ class Call:
     """
 
     def __init__(self, on: Executor | None, mapping: str):
-        self.on, self.mapping = on or executor(), mapping
+        self.on, self.mapping = executor_of(on), mapping
         self._back: list[tuple[Any, np.ndarray]] = []
 
     def reads(self, name: str, array: Any, shape: Shape, dtype: Any = np.float32) -> Any:
         """`array` on the executor, to be read; LabError unless it has this shape and type."""
         expect(name, array, shape, dtype)
-        return self.on.put(array) if isinstance(array, np.ndarray) else array
+        return self.on.put(array) if isinstance(array, np.ndarray) else self._own(name, array)
 
     def writes(self, name: str, array: Any, shape: Shape, dtype: Any = np.float32) -> Any:
         """`array` on the executor, to be written; on the host it is overwritten when the call ends."""
         expect(name, array, shape, dtype)
         if not isinstance(array, np.ndarray):
-            return array
+            return self._own(name, array)
         if not array.flags.c_contiguous or not array.flags.writeable:
             raise LabError(f"{name} is a view or read-only", f"give an array made by np.empty({shape}, np.float32)")
         there = self.on.put(array)
@@ -45,6 +45,12 @@ class Call:
         chosen = choose(self.mapping, work)
         self.on.launch(table[self.mapping], chosen, *arguments)
         return chosen
+
+    def _own(self, name: str, array: Any) -> Any:
+        """`array`, which is not of the host: LabError where the kernel runs on the host."""
+        if self.on.name == "cpu":
+            raise LabError(f"{name} is {type(array).__name__}, and the kernel runs on the CPU", "give a NumPy array")
+        return array
 
     def finish(self) -> None:
         """Copy what was written to the host's arrays."""
@@ -61,6 +67,17 @@ def call(on: Executor | None, mapping: str) -> Iterator[Call]:
     with limit():
         yield made
         made.finish()
+
+
+def executor_of(on: Executor | None) -> Executor:
+    """The executor `on`, or this machine's: its GPU, else its cores. LabError for what is no executor."""
+    if on is None:
+        return executor()
+    if not hasattr(on, "launch"):
+        raise LabError(
+            f"on={on!r} is no executor", "give labkit.kernels.executor('cpu') or executor('gpu'), or nothing"
+        )
+    return on
 
 
 def expect(name: str, array: Any, shape: Shape, dtype: Any = np.float32) -> None:
