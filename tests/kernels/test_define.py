@@ -12,6 +12,7 @@ from labkit.engine import ops
 from labkit.engine.ops import Draw
 from labkit.errors import LabError
 from labkit.kernels import primitives
+from labkit.kernels.executors import Executor
 from labkit.kernels.executors.cpu import Cpu
 from labkit.kernels.ops import OPS
 from labkit.kernels.primitives import define
@@ -65,13 +66,13 @@ def numbers(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     return np.random.default_rng((seed, *shape)).standard_normal(shape).astype(np.float32)
 
 
-def check(layer, shape, mapping: str, n: int = 3, training: bool = True) -> primitives.Defined:
+def check(layer, shape, mapping: str, n: int = 3, training: bool = True, on: Executor = CPU) -> primitives.Defined:
     """All phases of `layer`, defined for batches of 3, on n samples against the reference; returns the defined one."""
     shapes = shape if isinstance(shape[0], tuple) else (shape,)
     xs = tuple(numbers((n, *s), seed) for seed, s in enumerate(shapes))
     weights = {name: numbers(s, 1) for name, s in layer.weights(*shapes).items()}
     state = {name: np.abs(numbers(s, 2)) for name, s in layer.state(*shapes).items()}
-    made = define(layer, shape, 3, mapping, CPU, name="it")
+    made = define(layer, shape, 3, mapping, on, name="it")
     y = made.forward(*xs, training=training, step=4, **weights, **state)
     dy = numbers(y.shape, 5)
     gradients, dx = made.backward_weights(dy), made.backward_data(dy)
@@ -106,6 +107,26 @@ def test_no_kind_of_layer_is_left_out():
 def test_evaluation_and_a_smaller_batch(layer):
     check(layer, MAP, "hybrid", training=False)
     check(layer, MAP, "hybrid", n=2)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"), [(Conv(2, 2), (2, 3, 3)), (MaxPool(2), (1, 4, 4)), (BatchNorm(), (2, 2, 2))]
+)
+def test_tiny_layers_wherever_kernels_run(layer, shape, on):
+    check(layer, shape, "hybrid", on=on)
+    check(layer, shape, "model", n=2, on=on)
+
+
+def test_tiny_arrays_of_an_executor_are_used_as_they_are(on):
+    x, y, host = on.put(numbers((2, 3, 2, 2))), on.put(np.zeros((2, 3, 2, 2), np.float32)), np.zeros((2, 3, 2, 2), "f4")
+    primitives.activation_forward(2, 3, 2, 2, "tanh", x, y, on=on)
+    primitives.residual_add(2, 3, 2, 2, x, y, host, on=on)
+    np.testing.assert_allclose(on.get(y), np.tanh(on.get(x)), atol=1e-6)
+    np.testing.assert_allclose(host, on.get(x) + on.get(y), atol=1e-6)
+
+
+def test_in_the_simulator(simulated):
+    simulated(__file__)
 
 
 def test_tuned_kernels_where_a_layer_has_them():
@@ -166,6 +187,7 @@ WEIGHTS = {"weight": np.zeros((2, 3), np.float32), "bias": np.zeros(2, np.float3
         (lambda: define("conv", MAP, 3), "no kernel for 'conv'"),
         (lambda: define(Dense(2), (3,), 4, "tune"), "unknown mapping 'tune'"),
         (lambda: define(Dense(2), (3,), 0, on=CPU), "batch=0"),
+        (lambda: define(Conv(1, 1, connections=((0,),)), (2, 3, 3), 1, on=CPU), "connections"),
         (lambda: define(Dense(2), 3, 4, on=CPU), "input_shape=3"),
         (lambda: define(Dense(2), (3, 0), 4, on=CPU), r"input_shape=\(3, 0\)"),
         (lambda: define(Dense(2), MAP, 4, on=CPU), "dense takes a vector"),

@@ -141,6 +141,7 @@ P = primitives
 @pytest.mark.parametrize(
     ("refused", "named"),
     [
+        (lambda: P.residual_add(*MAPS, MAP, MAP, MAP, on=CPU, mapping={"*": "data"}), "unknown mapping {"),
         (lambda: P.max_pool_forward(*POOL, X, Y, PLACES, on=CPU), "places is int64"),
         (lambda: P.max_pool_forward(0, *POOL[1:], X, Y, PLACES, on=CPU), "N=0"),
         (lambda: P.average_pool_forward(*POOL[:10], 4, 2, X, Y, on=CPU), "out_H=4"),

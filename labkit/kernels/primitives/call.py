@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from labkit.engine.threads import limit
-from labkit.errors import LabError
+from labkit.errors import LabError, suggest
 from labkit.kernels.executors import Executor
 from labkit.kernels.executors.here import executor
-from labkit.kernels.launch import Launch, Work, choose
+from labkit.kernels.launch import TEACHING, Launch, Work, choose
 from labkit.network import Shape
 
 
@@ -21,6 +21,8 @@ class Call:
     """
 
     def __init__(self, on: Executor | None, mapping: str):
+        if mapping not in TEACHING:
+            raise LabError(f"unknown mapping {mapping!r}", suggest(str(mapping), TEACHING))
         self.on, self.mapping = executor_of(on), mapping
         self._back: list[tuple[Any, np.ndarray]] = []
 

@@ -20,6 +20,7 @@ from labkit.kernels.ops.place import Place
 from labkit.kernels.primitives.call import executor_of, expect
 from labkit.kernels.primitives.rehearsal import Rehearsal, Started
 from labkit.machine.gpus import find, this_gpu
+from labkit.machine.origin import MODELLED
 from labkit.network import BatchNorm, Layer, Shape
 from labkit.network.layer import count, is_count
 
@@ -106,7 +107,10 @@ class Defined:
         return {name: self._get(array) for name, array in gradients.items()}
 
     def backward_data(self, dy: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
-        """BP after FP: the gradient of the input (of each input, where there are several) from that of the output."""
+        """BP after FP: the gradient of the input (of each input, where there are several) from that of the output.
+
+        The formula of a BatchNorm holds the sums of KU, so these are taken first, again if KU was asked for before.
+        """
         self._check_gradient(dy)
         with limit(), self._place.executor.phase("BP"):
             found = self._backward_data(self._put("dy", dy))
@@ -116,7 +120,10 @@ class Defined:
     def explain(self, device: str | None = None) -> str:
         """What is launched, and what that means on `device`: a GPU by name, else this machine's, else an H200."""
         gpu = find(device) if device else this_gpu() or find("h200")
-        return "\n".join(started.explain(gpu) for started in self.launches) or f"{self._place.name}: no kernel"
+        if not self.launches:
+            return f"{self._place.name}: no kernel"
+        head = f"{self._place.name} on {gpu.name}; registers as compiled for it or the nearest older GPU ({MODELLED})"
+        return "\n".join((head, *(started.explain(gpu) for started in self.launches)))
 
     def _forward(self, inputs: tuple, training: bool, step: int) -> Any:
         weights, state = ({name: self._given[name] for name in of} for of in (self._weights, self._state))
@@ -130,7 +137,7 @@ class Defined:
         return gradients
 
     def _backward_data(self, dy: Any) -> tuple:
-        if isinstance(self._place.layer, BatchNorm):  # its formula holds the sums of KU
+        if isinstance(self._place.layer, BatchNorm):
             self._backward_weights(dy)
         return self._ops.backward_data(dy, {name: self._given[name] for name in self._weights})
 

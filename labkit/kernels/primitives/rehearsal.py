@@ -31,7 +31,7 @@ class Started:
             return line
         counts = registers_of(self.kernel, gpu.capability), shared_bytes_of(self.kernel, gpu.capability)
         told = explain(self.launch, counts[0], gpu, kernel=self.kernel, static_shared_bytes=counts[1])
-        return "\n    ".join((f"{line} (what follows is {told.origin})", *told.sentences[1:]))
+        return "\n    ".join((line, *told.sentences[1:]))
 
 
 class Rehearsal:
