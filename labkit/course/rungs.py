@@ -4,6 +4,7 @@ What the machine code of a rung allows was read by `benchmarks/ladder.py`, so th
 numbers are `modelled`: compiled for sm_90, not run. Times come from a GPU only.
 """
 
+import ast
 import json
 from dataclasses import dataclass, field
 from difflib import unified_diff
@@ -115,11 +116,18 @@ def source(number: int) -> str:
 
 
 def changes(number: int) -> str:
-    """What a rung changes in the kernel of the one before: lines with - go, those with + come."""
+    """What a rung changes in the kernel of the one before, docstrings apart: lines with - go, those with + come."""
     if number < 1:
         raise LabError(f"there is no rung below {number}", f"give a number from 1 to {len(LADDER) - 1}")
-    before, after = source(number - 1).splitlines(), source(number).splitlines()
+    before, after = _code_lines(source(number - 1)), _code_lines(source(number))
     return "\n".join(line for line in list(unified_diff(before, after, n=0, lineterm=""))[2:] if line[:2] != "@@")
+
+
+def _code_lines(text: str) -> list[str]:
+    """The lines of a function without its docstring."""
+    lines, first = text.splitlines(), ast.parse(text).body[0].body[0]
+    docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    return lines[: first.lineno - 1] + lines[first.end_lineno :] if docstring else lines
 
 
 def differences(

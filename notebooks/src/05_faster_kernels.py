@@ -72,14 +72,14 @@ meaning = {
     "IMAD": "integer multiply-add: addresses",
     "IADD3": "integer addition: addresses, loop counters",
     "ISETP": "comparison: is the index negative? is the loop over?",
-    "SHF": "shift: 64-bit addresses",
     "SEL": "selection: the index, or the index counted from the end",
     "LDG": "load from global memory",
     "LDS": "load from shared memory",
     "FFMA": "the multiply-add itself",
 }
 rows = [(name, textbook.mix[name], meaning[name]) for name in meaning]
-Table("Textbook: three turns of the loop over s, in part (compiled for sm_90)", ("instruction", "times", "what for"), tuple(rows))
+head = ("instruction", "times", "what for")
+Table("Textbook: three turns of the loop over s, in part (compiled for sm_90)", head, tuple(rows))
 
 # %% [markdown]
 # Nearly all of it is arithmetic on *indices*. `x[n, c, h, w]` looks like one access; it is four multiplications with
@@ -133,8 +133,9 @@ found = bounds(ladder.points[0], h200)
 reveal("textbook-roof", modelled=min(found, key=found.get))
 
 # %%
-rows = [(name, value / 1e12) for name, value in found.items()]
-Table("Ceilings of the textbook kernel on an H200 (modelled)", ("ceiling", "TFLOP/s"), tuple(rows))
+rows = [(name, value / 1e12, 100 * value / found["peak"]) for name, value in found.items()]
+head = ("ceiling", "TFLOP/s", "% of the peak")
+Table("Textbook kernel on an H200 (modelled)", head, tuple(rows))
 
 # %% [markdown]
 # "GPUs wait for memory" is what everybody says, and here memory is the least of all worries: the layer does 144 FLOP for
@@ -150,7 +151,8 @@ Table("Ceilings of the textbook kernel on an H200 (modelled)", ("ceiling", "TFLO
 # %%
 here = executor()
 head = ("rung", "name", "blocks", "threads of a block", "largest difference")
-Table(f"Difference from the reference (measured here, {here.name})", head, tuple(rungs.differences(here)))
+rows = rungs.differences(here)
+Table(f"Difference from the reference (measured here, {here.name})", head, tuple(rows))
 
 # %% [markdown]
 # Differences near $10^{-7}$ are rounding: sums in another order.
@@ -329,8 +331,10 @@ from labkit.kernels.tuned.ladder import LADDER, recipe
 rows = []
 for rung in LADDER:
     read, launch = ladder.rungs[rung.number], recipe(rung, ladder.sizes).steps[0].launch
-    held = occupancy(h200, launch.block, read.registers, max(read.shared_bytes, launch.shared_bytes))
-    rows.append((rung.number, rung.name, read.registers, held.blocks_per_sm, 100 * held.occupancy, held.limited_by))
+    shared_bytes = max(read.shared_bytes, launch.shared_bytes)
+    held = occupancy(h200, launch.block, read.registers, shared_bytes)
+    found = held.blocks_per_sm, 100 * held.occupancy, held.limited_by
+    rows.append((rung.number, rung.name, read.registers, *found))
 head = ("rung", "name", "registers", "blocks per SM", "occupancy, %", "limited by")
 Table("The ladder on an SM of an H200 (modelled, compiled for sm_90)", head, tuple(rows))
 
@@ -396,17 +400,21 @@ Table("ResNet-18, batch 128, FP on an H200: what is chosen (modelled, optimistic
 # %% [markdown]
 # ## The whole ladder under its roof
 #
-# Choose a kernel, and see which ceiling is its roof; choose another GPU, and see whether that changes. Then tick the
-# kernel of your own, and move its instructions and loads: what would 3 instructions per FMA be worth with one load for
-# each of them?
+# Choose a kernel, and see which ceiling is its roof; choose another GPU, and see whether that changes. The star is
+# a kernel of your own with 3 instructions and one load per FMA. Which of the two should it save first, and down to where
+# does that help? Move them and see.
 
 # %%
-roofline(ladder.points, h200, own=(ladder.flops_per_byte, 3.0, 1.0))
+roofline(ladder.points, h200, own=(round(ladder.flops_per_byte), 3.0, 1.0))
 
 # %%
-rows = [(r.number, r.name, r.per_fma, 100 * r.issue, 100 * r.loads, r.registers, r.change) for r in ladder.rungs]
-head = ("rung", "name", "instructions per FMA", "issue, %", "loads, %", "registers", "what changed")
-Table(f"The ladder ({ladder.rungs[0].origin}: compiled for sm_90 on {ladder.date}, not run)", head, tuple(rows))
+rows = [
+    (r.number, r.name, r.per_fma, 100 * r.issue, 100 * r.loads, r.registers, r.change)
+    for r in ladder.rungs
+]
+head = ("rung", "name", "instructions per FMA", "issue, %", "loads, %", "registers", "change")
+caption = f"The ladder ({in_use.origin}: compiled for sm_90 on {ladder.date}, not run)"
+Table(caption, head, tuple(rows))
 
 # %% [markdown]
 # From rung 0 to the kernel in use the roof has risen 40 times. (In use: rung 6 with groups, with BP, and with indices that

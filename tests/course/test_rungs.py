@@ -91,6 +91,9 @@ def test_sources_and_changes():
     assert "+                        total += ld(x, " in rungs.changes(2)
     assert "-                        total += x[n, c, h, w]" in rungs.changes(2)
     assert "def split_sum(" in rungs.source(6)
+    assert '"""' in rungs.source(0)
+    assert '"""' not in rungs.changes(1)
+    assert "-def forward_hybrid(" in rungs.changes(1)
     for number, function in ((7, rungs.source), (0, rungs.changes), (-1, rungs.source), (7, rungs.changes)):
         with pytest.raises(LabError, match="there is no rung"):
             function(number)
