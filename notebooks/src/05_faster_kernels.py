@@ -212,7 +212,7 @@ reveal("unchecked-gain", modelled=unchecked.roof / shapes.roof, unit="times", no
 # ## Rung 3: use it again
 #
 # In *register coarsening* a thread computes several outputs. Here: 8 pixels side by side of 4 channels, 32 sums in
-# registers. For one row of one filter it loads 8 + 2 inputs and 4 · 3 weights, 22 values, and has 8 · 4 · 3 = 96
+# registers. For one row of its filters it loads 8 + 2 inputs and 4 · 3 weights, 22 values, and has 8 · 4 · 3 = 96
 # products to do with them.
 
 # %%
