@@ -14,6 +14,7 @@ import pytest
 from labkit.course import bank, check, hint, record, solution
 from labkit.course.bank.nb01_output_size import output_size
 from labkit.course.checks import examine
+from labkit.course.coarse_rows import PIXELS, ROW
 from labkit.course.limited import OutOfTime, call_limited
 from labkit.course.verdict import NOT_ATTEMPTED, RAISED, RIGHT, WRONG
 from labkit.errors import LabError
@@ -244,7 +245,7 @@ def test_a_shown_solution_stands_alone(exercise):
     """What a learner copies from `solution` runs with NumPy, and what kernels need, alone, and is right."""
     space = {"np": np}
     if exercise.run:
-        space |= {"cuda": cuda, "float32": float32, "MOST_THREADS": MOST_THREADS}
+        space |= {"cuda": cuda, "float32": float32, "MOST_THREADS": MOST_THREADS, "PIXELS": PIXELS, "ROW": ROW}
     text, cell = repr(solution(exercise.id, anyway=True)), f"<cell of {exercise.id}>"
     linecache.cache[cell] = (len(text), None, text.splitlines(keepends=True), cell)  # as IPython keeps a cell's text
     exec(compile(text, cell, "exec"), space)

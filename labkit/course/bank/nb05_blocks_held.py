@@ -11,11 +11,11 @@ RESERVED_BYTES = 1024  # that CUDA takes for itself in each block
 
 
 def blocks_held(threads, registers, shared_bytes):
-    """Blocks that one SM holds at once."""
+    """Blocks that one SM holds at once: 2,048 threads, 65,536 registers, 228 KiB, of which a block costs one more."""
     rounded = -(-registers // 8) * 8
-    by_registers = REGISTERS // (rounded * threads)
-    by_shared = SHARED_BYTES // (shared_bytes + RESERVED_BYTES)
-    return min(PLACES // threads, by_registers, by_shared)
+    by_registers = 65536 // (rounded * threads)
+    by_shared = 228 * 1024 // (shared_bytes + 1024)
+    return min(2048 // threads, by_registers, by_shared)
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
