@@ -3,11 +3,13 @@
 from collections.abc import Callable, Hashable
 from math import prod, sqrt
 from typing import Any
+from warnings import warn
 
 import numpy as np
 
 from labkit.engine import losses
 from labkit.engine.arrays import Pending
+from labkit.errors import LabError
 from labkit.kernels import vectors
 from labkit.kernels.executors import Executor, Stopwatch
 from labkit.kernels.launch import choose
@@ -43,10 +45,7 @@ class KernelArrays:
     def stage(self, name: str, host: np.ndarray):
         if host.dtype == np.int64:  # class numbers: kernels know 32-bit integers
             host = host.astype(np.int32)
-        held = self._staged.get(name)
-        if held is None or held.shape[0] < host.shape[0] or held.shape[1:] != host.shape[1:]:
-            held = self._staged[name] = self.executor.empty(host.shape, host.dtype)
-        return self.executor.put(host, self.rows(held, host.shape[0]))
+        return self.executor.put(host, self._array(name, host.shape[0], host.shape[1:], host.dtype))
 
     @staticmethod
     def rows(array, n: int):
@@ -85,7 +84,12 @@ class KernelArrays:
             self._seen.add(key)  # the first time everything is compiled and allocated
             return work()
         if key not in self._recordings:
-            self._recordings[key] = self.executor.record(work)
+            try:
+                self._recordings[key] = self.executor.record(work)
+            except LabError as error:  # nothing of it has run: it is done as on a GPU that cannot record
+                warn(f"steps are started launch by launch, which takes longer: {error.what}", stacklevel=2)
+                self.replays = False
+                return work()
         result, again = self._recordings[key]
         again()
         return result
@@ -125,7 +129,9 @@ class KernelArrays:
         return Pending(lambda: (float(value), correct), there)
 
     def _array(self, name: str, n: int, shape: tuple[int, ...], dtype) -> Any:
+        """The first n rows of the array called `name`, which is replaced where it is too small or of another kind."""
         held = self._staged.get(name)
-        if held is None or held.shape[0] < n or held.shape[1:] != shape:
+        if held is None or held.shape[0] < n or held.shape[1:] != shape or held.dtype != dtype:
+            self._recordings.clear()  # they point to the memory of the array that is replaced
             held = self._staged[name] = self.executor.empty((n, *shape), dtype)
         return self.rows(held, n)

@@ -120,6 +120,35 @@ def test_a_replayed_step_works_on_what_its_arrays_hold_then(make):
     assert len(calls) == (3 if make is Recorder else 5)
 
 
+def test_a_recording_ends_with_the_memory_that_it_points_to():
+    """A larger batch, such as one to evaluate on, takes another array for its samples; so do other types."""
+    arrays, out = KernelArrays(Recorder(), tuned=True), np.zeros(10, np.float32)
+
+    def step(value: float) -> list:
+        x = arrays.stage("x", np.full(10, value, np.float32))
+        arrays.replay("step", lambda: arrays.executor.launch(add, vector_launch(10), x, x, out))
+        return out.tolist()
+
+    assert [step(value) for value in (1, 2, 3)] == [[2] * 10, [4] * 10, [6] * 10]
+    arrays.stage("x", np.zeros(11, np.float32))
+    assert [step(value) for value in (4, 5, 6)] == [[8] * 10, [10] * 10, [12] * 10]
+    arrays.stage("x", np.zeros(11, np.float64))
+    assert step(7) == [14] * 10
+
+
+def test_an_executor_whose_recording_fails_goes_on_without_it():
+    class Fails(Recorder):
+        def record(self, work):
+            raise LabError("recording a step failed on the GPU: CUDA_ERROR_NOT_SUPPORTED", "see `labkit doctor`")
+
+    arrays, calls = KernelArrays(Fails(), tuned=True), []
+    arrays.replay("step", lambda: calls.append(1))
+    with pytest.warns(UserWarning, match="launch by launch.*CUDA_ERROR_NOT_SUPPORTED"):
+        arrays.replay("step", lambda: calls.append(2))
+    arrays.replay("step", lambda: calls.append(3))
+    assert calls == [1, 2, 3]
+
+
 @pytest.mark.skipif(not SIMULATED, reason="runs in the simulator's own process: see test_in_the_simulator")
 def test_tiny_recordings_of_the_simulator():
     from labkit.kernels.executors.gpu import gpu
@@ -131,6 +160,10 @@ def test_tiny_recordings_of_the_simulator():
     executor.put(np.full(5, 7, np.float32), a)
     again()
     assert executor.get(out).tolist() == [9] * 5
+    stopwatch = executor.stopwatch()
+    executor.record(lambda: stopwatch.lap("recorded"))
+    stopwatch.lap("started")
+    assert set(stopwatch.seconds()) == {"started"}
 
 
 def test_in_the_simulator(simulated):
