@@ -44,6 +44,17 @@ def test_a_toolkit_that_pip_does_not_know_is_left_to_numba(monkeypatch):
     gpu.gpu()
 
 
+@pytest.mark.parametrize("linker", [True, False])
+def test_a_toolkit_a_little_newer_than_the_driver_needs_a_linker(monkeypatch, linker):
+    found(monkeypatch, toolkit=(13, 3))
+    monkeypatch.setattr(gpu, "has_linker", lambda: linker)
+    if linker:
+        gpu.gpu()
+        return
+    with pytest.raises(LabError, match=r"toolkit is 13\.3.*up to CUDA 13\.0"):
+        gpu.gpu()
+
+
 class CudaAPIError(Exception):
     """As Numba's: known by its name, because the module that has it needs a driver."""
 
@@ -69,6 +80,20 @@ def test_memory_that_is_not_there_is_counted(monkeypatch):
     told = "10,000,000 bytes were wanted, 123,456 bytes are free"
     with pytest.raises(LabError, match=told), understood("an allocation", 10_000_000):
         raise CudaAPIError("[2] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY")
+
+
+class nvJitLinkError(Exception):
+    """Its text has no CUDA_ERROR."""
+
+
+class Newer(nvJitLinkError):
+    """A class of a later version that goes back to a known one."""
+
+
+@pytest.mark.parametrize("kind", [nvJitLinkError, Newer])
+def test_errors_of_the_linker_are_known_by_their_class(kind):
+    with pytest.raises(LabError, match="a kernel failed on the GPU: ERROR_PTX_COMPILE"), understood("a kernel"):
+        raise kind("ERROR_PTX_COMPILE (4)")
 
 
 def test_other_errors_pass():

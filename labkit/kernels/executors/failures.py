@@ -8,7 +8,11 @@ from labkit.kernels.source import cuda
 
 # After one of these the driver refuses every further call of this process.
 FAULTS = ("ILLEGAL_ADDRESS", "LAUNCH_FAILED", "MISALIGNED", "ILLEGAL_INSTRUCTION", "ASSERT", "LAUNCH_TIMEOUT")
-KINDS = ("CudaAPIError", "CudaSupportError", "NvvmSupportError", "NvrtcError", "LinkerError")
+FAULTS += ("INVALID_ADDRESS_SPACE", "INVALID_PC", "HARDWARE_STACK_ERROR", "ECC_UNCORRECTABLE")
+# Classes by name, because their modules need a driver or differ from version to version: Numba's own, then those of
+# cuda-core and cuda-bindings, which load and link what Numba has compiled and start its kernels.
+KINDS = {"CudaDriverError", "CudaSupportError", "NvvmError", "NvvmSupportError", "NvrtcError", "NvrtcSupportError"}
+KINDS |= {"CCSupportError", "LinkerError", "CUDAError", "nvJitLinkError", "nvvmError", "DynamicLibNotFoundError"}
 
 
 @contextmanager
@@ -25,7 +29,7 @@ def understood(what: str, wanted_bytes: int = 0) -> Iterator[None]:
         text = " ".join(str(error).split())
         if "OUT_OF_MEMORY" in text:
             raise out_of_memory(what, wanted_bytes) from error
-        if "CUDA_ERROR" in text or type(error).__name__ in KINDS:
+        if "CUDA_ERROR" in text or KINDS & {kind.__name__ for kind in type(error).__mro__}:
             raise LabError(f"{what} failed on the GPU: {text}", advice(text)) from error
         raise
 

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from math import prod
+from importlib.metadata import PackageNotFoundError, version
+from math import inf, prod
 from time import perf_counter
 from typing import Any
+from warnings import filterwarnings
 
 import numpy as np
 
@@ -123,7 +125,7 @@ class Gpu:
 
     def stopwatch(self) -> "Laps":
         """See `Executor`."""
-        return Laps()
+        return Laps(self)
 
     @contextmanager
     def profile(self) -> Iterator[list[Ran]]:
@@ -159,15 +161,22 @@ class _Mark:
 
 
 class Laps:
-    """A stopwatch on the GPU's own clock: laps cost a mark each, and nothing waits until `seconds` is asked for."""
+    """A stopwatch on the GPU's own clock: laps cost a mark each, and nothing waits until `seconds` is asked for.
 
-    def __init__(self) -> None:
+    Laps of work that is being recorded are left out: it has not begun, and a mark outside of the recorded launches may
+    spoil the recording. Its time counts for the next lap, which is after its start.
+    """
+
+    def __init__(self, gpu: Gpu) -> None:
+        self._gpu = gpu
         self._names: list[str] = []
         self._marks = [_Mark()]
         self._marks[0].set()
 
     def lap(self, name: str) -> None:
         """See `Stopwatch`."""
+        if self._gpu.recording:
+            return
         self._names.append(name)
         self._marks.append(_Mark())
         self._marks[-1].set()
@@ -189,6 +198,8 @@ def gpu() -> Gpu:
     """
     if not SIMULATED:
         _check()
+        # Numba's warning about small grids: the mapping `model` has them on purpose, and the lab explains what follows.
+        filterwarnings("ignore", message="Grid size .* low occupancy")
     return Gpu()
 
 
@@ -199,11 +210,14 @@ def _check() -> None:
     if found is None:
         raise LabError("there is no NVIDIA GPU here, or no driver for it", "use --backend cuda-cpu: same kernels, CPU")
     if found.compute_capability < OLDEST:
-        have, need = (".".join(map(str, version)) for version in (found.compute_capability, OLDEST))
+        have, need = map(_dotted, (found.compute_capability, OLDEST))
         what = f"{found.name} has compute capability {have}, the kernels need {need}"
         raise LabError(what, "use --backend cuda-cpu, or a GPU made after 2018")
     toolkit = toolkit_version()
-    if toolkit is not None and toolkit > found.cuda:
+    # Within one major version nvJitLink hands a newer toolkit's machine code to the driver, which takes it; without it
+    # the driver is given PTX, and refuses one newer than itself (CUDA Compatibility, "Minor Version Compatibility").
+    newest = (found.cuda[0], inf) if has_linker() else found.cuda
+    if toolkit is not None and toolkit > newest:
         raise LabError(
             f"the CUDA toolkit is {_dotted(toolkit)}, but driver {found.driver} takes programs up to CUDA "
             f"{_dotted(found.cuda)}",
@@ -211,5 +225,16 @@ def _check() -> None:
         )
 
 
-def _dotted(version: tuple[int, int]) -> str:
-    return ".".join(map(str, version))
+def has_linker() -> bool:
+    """Whether pip has installed nvJitLink, with which Numba links kernels by itself instead of letting the driver."""
+    for package in ("nvidia-nvjitlink", "nvidia-nvjitlink-cu12"):
+        try:
+            version(package)
+        except PackageNotFoundError:
+            continue
+        return True
+    return False
+
+
+def _dotted(numbers: tuple[int, int]) -> str:
+    return ".".join(map(str, numbers))
