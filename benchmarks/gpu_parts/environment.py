@@ -129,6 +129,7 @@ def graph() -> str:
     kernel[1, 32, builder](a)
     kernel[1, 32, builder](a)
     captured = builder.end_building().complete()
+    cuda.synchronize()  # this stream does not wait for the default one, where the first kernel was started
     captured.launch(stream)
     stream.sync()
     assert a.copy_to_host()[0] == 3, a.copy_to_host()

@@ -6,6 +6,7 @@ are missing, and no part of the benchmark calls them: each gets a stand-in that 
 
 import importlib
 import sys
+from importlib.machinery import ModuleSpec
 from unittest.mock import MagicMock
 
 NOT_NEEDED = ("PIL", "psutil", "safetensors", "safetensors.numpy", "threadpoolctl")
@@ -19,6 +20,7 @@ def put_in_place() -> list[str]:
             importlib.import_module(name)
         except ImportError:
             sys.modules[name] = MagicMock(name=name)
+            sys.modules[name].__spec__ = ModuleSpec(name, None)  # PyTorch asks which packages there are by these
             missing.append(name)
     return missing
 

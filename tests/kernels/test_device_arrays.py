@@ -136,6 +136,17 @@ def test_a_recording_ends_with_the_memory_that_it_points_to():
     assert step(7) == [14] * 10
 
 
+def test_a_step_that_is_profiled_is_not_replayed():
+    arrays, calls = KernelArrays(Recorder(), tuned=True), []
+    for profiling in (False, True, False, True):
+        arrays.executor.profiling = profiling
+        arrays.replay("step", lambda: calls.append(1))
+    assert len(calls) == 4
+    arrays.executor.profiling = False
+    arrays.replay("step", lambda: calls.append(1))
+    assert len(calls) == 4
+
+
 def test_an_executor_whose_recording_fails_goes_on_without_it():
     class Fails(Recorder):
         def record(self, work):

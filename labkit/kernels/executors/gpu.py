@@ -118,6 +118,11 @@ class Gpu:
         """Whether launches are being recorded: nothing may be waited for or timed meanwhile."""
         return bool(self._stream) or self._recorded is not None
 
+    @property
+    def profiling(self) -> bool:
+        """Whether every launch is being timed: see `profile`."""
+        return self._profile is not None
+
     def synchronize(self) -> None:
         """See `Executor`."""
         with understood("a kernel"):
