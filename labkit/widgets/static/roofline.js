@@ -54,7 +54,7 @@ function sentence(gpu, placed, chosen) {
 function windowOf(gpu, placed) {
   const xs = placed.map((p) => p.kernel.flops_per_byte), ys = placed.map((p) => p.y);
   return { x: [Math.min(0.5, ...xs) / 2, Math.max(1000, ...xs) * 2],
-    y: [Math.min(gpu.peak / 200, ...ys) / 2, gpu.peak * 2] };
+    y: [Math.min(gpu.peak / 100, ...ys) / 1.6, gpu.peak * 1.8] };
 }
 
 function draw(ctx, width, height, look, view) {
@@ -100,10 +100,11 @@ function draw(ctx, width, height, look, view) {
   drawKernels(ctx, look, placed, chosen, { px, py, right, bottom, rule });
 }
 
-// Markers, the roof of each as a short bar, and names that keep out of each other's way.
+// Markers, the roof of each as a short bar, and names that keep out of each other's way: left or right of the marker,
+// where there is room at its height, else a line below the last one.
 function drawKernels(ctx, look, placed, chosen, { px, py, right, bottom, rule }) {
-  let free = Infinity;
-  for (const one of [...placed].sort((a, b) => a.y - b.y)) {
+  const taken = { left: [], right: [] };
+  for (const one of [...placed].sort((a, b) => b.y - a.y)) {
     const { kernel, y, roof } = one, x = px(kernel.flops_per_byte), mine = kernel.name === chosen;
     ctx.fillStyle = ctx.strokeStyle = look.colours[1];
     ctx.lineWidth = mine ? 3 : 2;
@@ -116,10 +117,18 @@ function drawKernels(ctx, look, placed, chosen, { px, py, right, bottom, rule })
     ctx.fillText(originOf(kernel)[0], x, py(y) + 5);
     ctx.font = look.font(11, mine ? "600" : "");
     ctx.fillStyle = look.fg;
-    const at = Math.min(py(y) + 4, free - 13, bottom - 4), left = x > (LEFT + right) / 2;
-    free = at;
-    ctx.textAlign = left ? "right" : "left";
-    ctx.fillText(kernel.name, left ? x - 14 : x + 14, at);
+    const wide = ctx.measureText(kernel.name).width + 14;
+    const sides = [["left", x - wide], ["right", x]].filter(([, from]) => from > LEFT && from + wide < right);
+    const spots = (sides.length ? sides : [["left", x - wide]]).map(([side, from]) => {
+      let at = py(y) + 4;
+      for (const [low, high, line] of taken[side])
+        if (from < high && from + wide > low && Math.abs(line - at) < 13) at = line + 13;
+      return { side, from, at: Math.min(at, bottom - 4) };
+    });
+    const { side, from, at } = spots.reduce((a, b) => (b.at < a.at ? b : a));
+    taken[side].push([from, from + wide, at]);
+    ctx.textAlign = side === "left" ? "right" : "left";
+    ctx.fillText(kernel.name, side === "left" ? x - 14 : x + 14, at);
   }
 }
 
