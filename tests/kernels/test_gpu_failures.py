@@ -103,6 +103,17 @@ def test_other_errors_pass():
         raise LabError("as it was")
 
 
+def test_memory_that_waits_to_be_freed_counts_as_free(monkeypatch):
+    waiting = [100]
+    context = SimpleNamespace(
+        memory_manager=SimpleNamespace(deallocations=waiting),
+        get_memory_info=lambda: SimpleNamespace(free=1000 - sum(waiting)),
+    )
+    monkeypatch.setattr(gpu, "SIMULATED", False)
+    monkeypatch.setattr(gpu, "cuda", SimpleNamespace(current_context=lambda: context))
+    assert gpu.Gpu().free_bytes() == 1000
+
+
 class Small(Cpu):
     """An executor with little memory."""
 
