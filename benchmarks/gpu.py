@@ -164,11 +164,10 @@ def usable(on: Executor) -> bool:
 
 
 def go_on(path: Path, rest: list[str], options: argparse.Namespace) -> int:
-    """Run the remaining parts in a new process, into the same recording."""
-    command = [sys.executable, __file__, "--into", str(path), "--parts", *rest, "--budget", str(options.budget)]
-    return subprocess.run(
-        command + (["--quick"] if options.quick else []), timeout=options.budget + MARGIN_S
-    ).returncode
+    """Run the remaining parts in a new process, into the same recording, in the time that is left."""
+    left = max(1.0, options.end - perf_counter())
+    command = [sys.executable, __file__, "--into", str(path), "--parts", *rest, "--budget", str(left)]
+    return subprocess.run(command + (["--quick"] if options.quick else []), timeout=left + MARGIN_S).returncode
 
 
 if __name__ == "__main__":
