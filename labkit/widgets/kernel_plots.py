@@ -69,7 +69,7 @@ def three_gpus_plot(rows: Rows) -> go.Figure:
 
 def loads_plot(rows: Rows) -> go.Figure:
     """Loads by level of memory, one bar per mapping (figure 14)."""
-    return _bars(rows, "level", "loads", "Loads by level of memory", "level", "loads", log=True)
+    return _bars(rows, "level", "loads", "Loads by level of memory", "level", "loads")
 
 
 def profile_plot(rows: Rows) -> go.Figure:
