@@ -80,18 +80,11 @@ def judge_gpu(found: tuple[gpu.Gpu | None, tuple[int, int] | None, str]) -> Verd
         return True, "no NVIDIA GPU: CUDA kernels run in the simulator", ""
     text = f"{card.name}, driver {card.driver} (CUDA {card.cuda[0]}.{card.cuda[1]})"
     install = f'type: make setup EXTRAS="dev {"gpu" if card.cuda[0] >= 13 else "gpu12"}"'
-    if toolkit is not None and toolkit > card.cuda:
+    if said and toolkit is not None and toolkit > card.cuda:  # a linker of the toolkit's can make up for it
         return False, f"{text}, but toolkit {toolkit[0]}.{toolkit[1]}: newer than the driver takes", install
     if said:
         return False, f"{text}, but a kernel does not run: {said}", install
     return True, text + (f", toolkit {toolkit[0]}.{toolkit[1]}" if toolkit else ", the system's toolkit"), ""
-
-
-def judge_numpy_for_cuda(versions: dict[str, str | None]) -> Verdict:
-    """numba-cuda 0.30 calls np.row_stack, which NumPy 2.5 removed: only a compilation for a real GPU shows it."""
-    found = ", ".join(f"{name} {version or 'missing'}" for name, version in versions.items())
-    parts = (versions["numpy"] or "0.0").split(".")[:2]
-    return tuple(map(int, parts)) < (2, 5), found, 'CUDA kernels do not compile; type: pip install "numpy<2.5"'
 
 
 def judge_simulator(said: str) -> Verdict:
@@ -152,7 +145,6 @@ ITEMS = (
     Item("numba", libraries.numba_threads, judge_numba),
     Item("simulator", lambda: libraries.outcome(libraries.start_kernel(simulator=True)), judge_simulator),
     Item("gpu", gpu_and_toolkit, judge_gpu, needed=False),
-    Item("numpy for cuda", lambda: libraries.installed(["numpy", "numba-cuda"]), judge_numpy_for_cuda, needed=False),
     Item("shared memory", processor.shared_memory_bytes, judge_shared_memory, needed=False),
     Item("datasets", folders.datasets_folder, judge_datasets, needed=False),
     Item("browser", find_browser, judge_browser, needed=False),

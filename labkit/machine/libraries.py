@@ -7,8 +7,10 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 SIMULATOR_TIMEOUT_S = 60
+# The second line as in labkit/kernels/source.py: numba-cuda 0.30 calls what NumPy 2.5 removed.
 KERNEL = """
 import numpy
+numpy.row_stack = getattr(numpy, "row_stack", numpy.vstack)
 from numba import cuda
 
 @cuda.jit
