@@ -125,7 +125,8 @@ EXERCISE = Exercise(
         WrongSolution(
             "rows for columns",
             _rows_for_columns,
-            "Value i is in row i // M: a row has as many values as there are columns. You divided by the rows.",
+            "Value i is in row i // M: a row has as many values as there are columns. Dividing by the rows puts them "
+            "elsewhere.",
             "With 3 rows of 7 values, where is value 8?",
         ),
         WrongSolution(

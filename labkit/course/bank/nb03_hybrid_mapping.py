@@ -183,5 +183,5 @@ EXERCISE = Exercise(
         "n, k = cuda.blockIdx.x, cuda.blockIdx.y, and i runs over P Q pixels only.",
         "Copy, barrier, compute: the first two parts are those of the model mapping, unchanged.",
     ),
-    next_step="Lay your model mapping beside it: two lines differ.",
+    next_step="Lay your model mapping beside it: the place of the block and the second loop differ, the copy does not.",
 )
