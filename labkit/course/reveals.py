@@ -142,7 +142,9 @@ def _comparable(commit: Commit | None, unit: str) -> Value | None:
 
 def _about_prediction(p: Prediction, values: dict[str, Value], truth: str) -> str:
     if "prediction" not in values:
-        return "You skipped this prediction." if not p.commits else "Your prediction has a unit of another kind."
+        if p.commits:
+            return "Your prediction has a unit of another kind."
+        return "You skipped this prediction." if p.skipped else "You have made no prediction."
     own, true = values["prediction"], values[truth]
     if isinstance(own, str) or isinstance(true, str):
         return f"You predicted {own}: {'right' if own == true else f'the {truth} answer is {true}'}."
