@@ -69,6 +69,9 @@ class Arrays(Protocol):
     def stopwatch(self) -> Stopwatch:
         """A stopwatch that starts now."""
 
+    def synchronize(self) -> None:
+        """Wait until everything that was started has been done."""
+
 
 class HostStopwatch:
     """For work that has ended when the call that did it returns."""
@@ -129,6 +132,9 @@ class HostArrays:
 
     def stopwatch(self) -> HostStopwatch:
         return HostStopwatch()
+
+    def synchronize(self) -> None:
+        pass  # calls return when their work is done
 
 
 HOST = HostArrays()

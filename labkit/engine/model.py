@@ -118,7 +118,7 @@ class Model:
 
     def wait(self) -> None:
         """Wait until everything started so far has been done (on a GPU; elsewhere it has)."""
-        self.arrays.stopwatch().seconds()
+        self.arrays.synchronize()
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Outputs [n, ...] for any number of samples, as an array of its own, in chunks of the prepared batch."""

@@ -8,10 +8,10 @@ from warnings import warn
 import numpy as np
 
 from labkit.engine import losses
-from labkit.engine.arrays import Pending
+from labkit.engine.arrays import Pending, Stopwatch
 from labkit.errors import LabError
 from labkit.kernels import vectors
-from labkit.kernels.executors import Executor, Stopwatch
+from labkit.kernels.executors import Executor
 from labkit.kernels.launch import choose
 from labkit.kernels.loss import CROSS_ENTROPY, samples_work
 from labkit.kernels.tuned import softmax
@@ -97,6 +97,9 @@ class KernelArrays:
 
     def stopwatch(self) -> Stopwatch:
         return self.executor.stopwatch()
+
+    def synchronize(self) -> None:
+        self.executor.synchronize()
 
     def _whole(self, kernel, *arrays) -> None:
         n = prod(arrays[0].shape)

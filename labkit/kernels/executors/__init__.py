@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from labkit.engine.arrays import Stopwatch
 from labkit.kernels.launch import Launch
 
 
@@ -19,16 +20,6 @@ class Ran:
     kernel: str
     launch: Launch
     seconds: float
-
-
-class Stopwatch(Protocol):
-    """Times stretches of work that may run after the call that started it has returned."""
-
-    def lap(self, name: str) -> None:
-        """Everything started since the last lap (or since the stopwatch was made) counts as `name`."""
-
-    def seconds(self) -> dict[str, float]:
-        """Seconds per name; waits for the work to end."""
 
 
 class Executor(Protocol):

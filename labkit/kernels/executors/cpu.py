@@ -12,6 +12,7 @@ import numpy as np
 from numba.core.errors import NumbaError
 from psutil import virtual_memory
 
+from labkit.engine.arrays import HostStopwatch
 from labkit.engine.threads import current, spread
 from labkit.errors import LabError
 from labkit.kernels.executors import Ran
@@ -110,9 +111,9 @@ class Cpu:
     def synchronize(self) -> None:
         """See `Executor`. Nothing is under way here once `launch` has returned."""
 
-    def stopwatch(self) -> "Laps":
+    def stopwatch(self) -> HostStopwatch:
         """See `Executor`."""
-        return Laps()
+        return HostStopwatch()
 
     @contextmanager
     def profile(self) -> Iterator[list[Ran]]:
@@ -122,24 +123,6 @@ class Cpu:
             yield self._profile
         finally:
             self._profile = before
-
-
-class Laps:
-    """A stopwatch on this machine's clock."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
-        self._last = perf_counter()
-
-    def lap(self, name: str) -> None:
-        """See `Stopwatch`."""
-        now = perf_counter()
-        self._seconds[name] = self._seconds.get(name, 0.0) + now - self._last
-        self._last = now
-
-    def seconds(self) -> dict[str, float]:
-        """See `Stopwatch`."""
-        return dict(self._seconds)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 
 from labkit.kernels.executors import Executor
 from labkit.kernels.launch import Launch, Work, choose
-from labkit.kernels.tuned.recipe import Recipe
+from labkit.kernels.tuned.recipe import Recipe, run
 from labkit.kernels.vectors import fill, vector_launch
 from labkit.machine.gpus import GpuData
 from labkit.network import Layer, Shape
@@ -84,10 +84,7 @@ class Place:
         """Launch the steps of `recipe` on these arrays, by the names that it has for them; its workspace is shared."""
         every = {name: self.shared(name, values) for name, values in recipe.workspace.items()}
         every |= {name: array.reshape(prod(array.shape)) for name, array in arrays.items()}
-        for step in (*recipe.prepare, *recipe.steps):
-            launch = replace(step.launch, layer=self.name, mapping="tuned")
-            arguments = (every[name] if isinstance(name, str) else name for name in step.arguments)
-            self.executor.launch(step.kernel, launch, *arguments)
+        run(recipe, self.executor, every, layer=self.name)
 
 
 def zero(executor: Executor, *arrays: Any) -> None:

@@ -1,7 +1,7 @@
 """What it takes to run one tuned operation: kernels in order, what each is given, and the memory in between."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from labkit.kernels.launch import Launch
@@ -61,11 +61,11 @@ class Recipe:
         return tuple(name for name in used if isinstance(name, str) and name not in self.workspace)
 
 
-def run(recipe: Recipe, executor: Any, arrays: dict[str, Any], prepare: bool = True) -> None:
+def run(recipe: Recipe, executor: Any, arrays: dict[str, Any], prepare: bool = True, layer: str = "") -> None:
     """Launch the steps on `executor` (see `labkit.kernels.executors.Executor`). arrays: for every name, workspace too.
 
-    prepare: False where the weights are those of the run before.
+    prepare: False where the weights are those of the run before. layer: what the launches are for, to be noted in them.
     """
     for step in (*recipe.prepare, *recipe.steps) if prepare else recipe.steps:
         arguments = (arrays[name] if isinstance(name, str) else name for name in step.arguments)
-        executor.launch(step.kernel, step.launch, *arguments)
+        executor.launch(step.kernel, replace(step.launch, layer=layer, mapping="tuned"), *arguments)
