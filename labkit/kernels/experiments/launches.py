@@ -2,7 +2,7 @@
 
 from labkit.errors import LabError, suggest
 from labkit.kernels.costs import COSTS, modelled
-from labkit.kernels.experiments.rehearsal import Started
+from labkit.kernels.executors.rehearsal import Started
 from labkit.kernels.experiments.sources import phase_of, rehearse
 from labkit.kernels.explain import Explanation, explain
 from labkit.kernels.launch import TEACHING

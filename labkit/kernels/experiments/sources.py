@@ -21,8 +21,8 @@ from labkit.kernels.conv.work import forward_work
 from labkit.kernels.costs import modelled
 from labkit.kernels.executors import Executor
 from labkit.kernels.executors.here import executor as here
+from labkit.kernels.executors.rehearsal import Rehearsal, Started
 from labkit.kernels.experiments.measure import measure
-from labkit.kernels.experiments.rehearsal import Rehearsal, Started
 from labkit.kernels.launch import Launch, choose
 from labkit.kernels.sizes import ConvSizes
 from labkit.machine.gpus import GpuData, find, this_gpu

@@ -14,8 +14,8 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import labkit.kernels
+from labkit.kernels.offline.launched import types_in_training
 from labkit.kernels.offline.many import Job, plain
-from labkit.kernels.offline.recorder import types_in_training
 from labkit.kernels.registers import kernel_name
 
 PLACES = {"threadIdx", "blockIdx", "grid", "gridsize"}

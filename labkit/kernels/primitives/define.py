@@ -18,7 +18,7 @@ from labkit.kernels.mappings import DEFAULT
 from labkit.kernels.ops import OPS, TUNED_OPS
 from labkit.kernels.ops.place import Place
 from labkit.kernels.primitives.call import executor_of, expect
-from labkit.kernels.primitives.rehearsal import Rehearsal, Started
+from labkit.kernels.primitives.noting import Noting, Started
 from labkit.machine.gpus import find, this_gpu
 from labkit.machine.origin import MODELLED
 from labkit.network import BatchNorm, Layer, Shape
@@ -45,7 +45,7 @@ def define(
         raise LabError(f"unknown mapping {mapping!r}", suggest(str(mapping), MAPPINGS))
     table = TUNED_OPS if mapping == "tuned" and type(layer) in TUNED_OPS else OPS
     used = DEFAULT if mapping == "tuned" and table is OPS else mapping
-    executor, shapes = Rehearsal(executor_of(on)), _shapes(input_shape)
+    executor, shapes = Noting(executor_of(on)), _shapes(input_shape)
     made = Place(name or layer.kind, layer, shapes, count("batch", batch), used, executor, gpu=this_gpu())
     _ = made.output_shape  # refuses shapes that this layer cannot take
     return Defined(made, table[type(layer)](made))

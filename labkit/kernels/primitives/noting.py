@@ -34,7 +34,7 @@ class Started:
         return "\n    ".join((line, *told.sentences[1:]))
 
 
-class Rehearsal:
+class Noting:
     """`executor` and a list of what it was asked to launch; see `Executor` for everything else."""
 
     def __init__(self, executor: Executor):

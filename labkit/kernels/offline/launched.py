@@ -1,7 +1,6 @@
 """Which kernels training launches, and with which types of arguments: read off launches that are noted, never run."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,8 @@ from labkit.engine import Model
 from labkit.engine.optimizers import OPTIMIZERS
 from labkit.engine.regularize import add_penalty
 from labkit.kernels.backend import KernelBackend
-from labkit.kernels.executors import Ran
-from labkit.kernels.launch import TEACHING, Launch
+from labkit.kernels.executors.rehearsal import Rehearsal
+from labkit.kernels.launch import TEACHING
 from labkit.kernels.offline.build import signature
 from labkit.network import (
     LRN,
@@ -36,46 +35,6 @@ from labkit.network import (
 )
 
 BATCH = 2
-
-
-class Recorder:
-    """An executor that runs nothing: `launches` has (kernel, types of its arguments) in the order of the launches.
-
-    Its arrays hold zeros. See `labkit.kernels.executors.Executor` for the methods.
-    """
-
-    name = "recorder"
-
-    def __init__(self) -> None:
-        self.launches: list[tuple[Callable, tuple[Any, ...]]] = []
-
-    def launch(self, kernel: Callable, launch: Launch, *arguments: Any) -> None:
-        self.launches.append((kernel, signature(*arguments)))
-
-    def empty(self, shape: tuple[int, ...] | int, dtype: Any = np.float32) -> np.ndarray:
-        return np.zeros(shape, dtype)
-
-    def put(self, host: np.ndarray, target: np.ndarray | None = None) -> np.ndarray:
-        return np.array(host) if target is None else target
-
-    def get(self, array: np.ndarray) -> np.ndarray:
-        return array
-
-    def synchronize(self) -> None:
-        """Nothing runs."""
-
-    def stopwatch(self) -> "Recorder":
-        return self
-
-    def lap(self, name: str) -> None:
-        """Nothing takes any time."""
-
-    def seconds(self) -> dict[str, float]:
-        return {}
-
-    @contextmanager
-    def profile(self) -> Iterator[list[Ran]]:
-        yield []
 
 
 def every_layer() -> Network:
@@ -107,8 +66,8 @@ def every_layer() -> Network:
 
 def launches_of_training(mapping: str) -> list[tuple[Callable, tuple[Any, ...]]]:
     """(kernel, types) of every launch when `every_layer` is trained a step with each loss and each optimiser."""
-    recorder, network = Recorder(), every_layer()
-    model = Model(network, KernelBackend(recorder, network, mapping), BATCH)
+    rehearsal, network = Rehearsal(), every_layer()
+    model = Model(network, KernelBackend(rehearsal, network, mapping), BATCH)
     images, labels = np.zeros((BATCH, *network.input_shape), np.float32), np.zeros(BATCH, np.int64)
     for loss in ("categorical_crossentropy", "mse"):
         model.gradients_of(images, labels, loss)
@@ -120,7 +79,7 @@ def launches_of_training(mapping: str) -> list[tuple[Callable, tuple[Any, ...]]]
     add_penalty(model.parameters.flat, flat, (slice(0, 2),), 0.1, 0.1, model.arrays)
     model.arrays.norms(flat, {"all": slice(0, flat.shape[0])})
     model.arrays.copy(flat, flat)
-    return recorder.launches
+    return [(one.kernel, signature(*one.arguments)) for one in rehearsal.started]
 
 
 def types_in_training() -> dict[Callable, tuple[Any, ...]]:
