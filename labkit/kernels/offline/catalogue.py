@@ -1,7 +1,7 @@
 """Which teaching kernels there are, and the types of their arguments: those of the launches of training.
 
 A kernel is a plain function of a module that asks for its place in the block or the grid. Its types are those with
-which `recorder` saw it launched; one that training does not launch, but that takes the same arguments as another kernel
+which `launched` saw it started; one that training does not launch, but that takes the same arguments as another kernel
 of its module (the three mappings do), has that one's types.
 """
 
@@ -60,7 +60,7 @@ def types_of(kernel: Callable) -> tuple[Any, ...] | None:
 
 
 def never_launched() -> list[str]:
-    """Names of kernels whose types are not known, because no layer of `recorder.every_layer` uses them."""
+    """Names of kernels whose types are not known, because no layer of `launched.every_layer` uses them."""
     return [name for name, kernel in teaching_kernels().items() if types_of(kernel) is None]
 
 
