@@ -15,9 +15,10 @@ ARROWS = {
     "data": {"errors", "network", "machine"},
     "engine": {"errors", "network", "machine", "data"},
     "kernels": {"errors", "network", "machine", "data", "engine"},
-    "widgets": {"errors", "network", "machine", "data", "engine", "kernels"},
-    "course": {"errors", "network", "machine", "data", "engine", "kernels", "widgets"},
-    "cli": {"errors", "network", "machine", "data", "engine", "kernels", "widgets", "course"},
+    "partition": {"errors", "network", "machine", "data", "engine"},
+    "widgets": {"errors", "network", "machine", "data", "engine", "kernels", "partition"},
+    "course": {"errors", "network", "machine", "data", "engine", "kernels", "partition", "widgets"},
+    "cli": {"errors", "network", "machine", "data", "engine", "kernels", "partition", "widgets", "course"},
 }
 # Library -> the only rooms that may import it.
 KEPT_TO = {
