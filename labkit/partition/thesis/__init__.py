@@ -1,0 +1,32 @@
+"""What eserol-2019 prints about partitions of VGG16, as data; whether it agrees with itself; and all of it remade.
+
+>>> from labkit.partition.thesis import contradictions, figures
+>>> str(figures("fine", 16, 0.15).volume)
+'426.2'
+>>> [c.says for c in contradictions() if (c.table, c.parts) == ("A.11", 16)]
+["volume 426.2 is not 16 times the average 35.0; the ratio is the average's"]
+"""
+
+from labkit.partition.thesis.consistency import Contradiction, contradictions, doubtful_volumes
+from labkit.partition.thesis.tables import (
+    EpochRow,
+    Figures,
+    LayerRow,
+    all_figures,
+    epoch_rows,
+    figures,
+    layer_rows,
+)
+
+__all__ = [
+    "Contradiction",
+    "EpochRow",
+    "Figures",
+    "LayerRow",
+    "all_figures",
+    "contradictions",
+    "doubtful_volumes",
+    "epoch_rows",
+    "figures",
+    "layer_rows",
+]
