@@ -211,7 +211,9 @@ def _map_nets(tensor: Tensor, vertices: Vertices, tasks: Tasks) -> tuple[list[np
 def _classes(reader: Read | Join, layer: TaskLayer, vertices: Vertices) -> np.ndarray:
     """One number per map such that maps with equal numbers have the same vertices as readers."""
     if isinstance(reader, Join):
-        return np.arange(len(reader.starts) - 1)
+        number: dict[bytes, int] = {}
+        rows = [_readers(reader, c, vertices, layer).tobytes() for c in range(len(reader.starts) - 1)]
+        return np.array([number.setdefault(row, len(number)) for row in rows])
     each = vertices.channels[reader.layer]
     if each is None and layer.links is None:
         return np.where(reader.channel == NOBODY, NOBODY, 0)
