@@ -8,6 +8,16 @@
 """
 
 from labkit.partition.thesis.consistency import Contradiction, contradictions, doubtful_volumes
+from labkit.partition.thesis.data_parallelism import (
+    Epoch,
+    Headline,
+    against_data_parallelism,
+    break_even_batch,
+    break_even_of_table_5_14,
+    data_parallel_bytes,
+    table_5_14,
+    values_per_sample,
+)
 from labkit.partition.thesis.tables import (
     EpochRow,
     Figures,
@@ -20,13 +30,21 @@ from labkit.partition.thesis.tables import (
 
 __all__ = [
     "Contradiction",
+    "Epoch",
     "EpochRow",
     "Figures",
+    "Headline",
     "LayerRow",
+    "against_data_parallelism",
     "all_figures",
+    "break_even_batch",
+    "break_even_of_table_5_14",
     "contradictions",
+    "data_parallel_bytes",
     "doubtful_volumes",
     "epoch_rows",
     "figures",
     "layer_rows",
+    "table_5_14",
+    "values_per_sample",
 ]
