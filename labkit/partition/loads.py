@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labkit.errors import LabError
 from labkit.partition.plan import NOBODY, Plan
-from labkit.partition.weights import Weights
+from labkit.partition.weights import Weights, layer_work
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,19 +28,9 @@ class Loads:
 def loads(plan: Plan, weights: Weights) -> Loads:
     """Work of each part of a plan. Raises LabError if the weights are those of another network."""
     work = np.zeros(plan.parts)
-    for counted, whole in zip(task_counts(plan), layer_work(plan, weights), strict=True):
+    for counted, whole in zip(task_counts(plan), layer_work(plan.tasks, weights), strict=True):
         work += counted * (whole / counted.sum())
     return Loads(work, weights)
-
-
-def layer_work(plan: Plan, weights: Weights) -> np.ndarray:
-    """weights.work, checked to be that of the plan's network."""
-    if len(weights.work) != len(plan.slices):
-        raise LabError(
-            f"weights {weights.name!r} are for {len(weights.work)} layers, {plan.network.name} has {len(plan.slices)}",
-            "make them for this network",
-        )
-    return weights.work
 
 
 def task_counts(plan: Plan) -> np.ndarray:

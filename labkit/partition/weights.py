@@ -3,11 +3,12 @@
 Work is counted per layer and divided evenly among the layer's tasks, since they all do the same.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from labkit.errors import LabError
+from labkit.errors import LabError, suggest
 from labkit.machine.origin import MODELLED
 from labkit.partition.tasks import Tasks
 
@@ -40,3 +41,24 @@ class Weights:
 def flops(tasks: Tasks) -> Weights:
     """Multiply-accumulates of one sample's forward pass; BP and KU cost the same again, so the balance is the same."""
     return Weights("flops", np.array([layer.macs for layer in tasks.layers]), "MAC per sample, forward", MODELLED)
+
+
+def layer_work(tasks: Tasks, weights: Weights) -> np.ndarray:
+    """weights.work, float64 [layers]; LabError if the weights are those of another network."""
+    if len(weights.work) != len(tasks.layers):
+        raise LabError(
+            f"weights {weights.name!r} are for {len(weights.work)} layers, {tasks.network.name} has "
+            f"{len(tasks.layers)}, the input included",
+            "make them for this network",
+        )
+    return weights.work
+
+
+MODELS = {"flops": flops}
+
+
+def weights_named(name: str, tasks: Tasks, progress: Callable[[float, str], None] | None = None) -> Weights:
+    """The weights of a network by the name of the work model, one of MODELS. Raises LabError for another name."""
+    if name not in MODELS:
+        raise LabError(f"unknown weights {name!r}", suggest(name, MODELS))
+    return MODELS[name](tasks)
