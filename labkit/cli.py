@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from labkit import cli_data, cli_kernels, cli_machine, cli_networks, cli_run, cli_train
+from labkit import cli_data, cli_kernels, cli_machine, cli_networks, cli_partition, cli_plan, cli_run, cli_train
 
 app = typer.Typer(
     name="labkit",
@@ -21,8 +21,10 @@ app.command()(cli_machine.lab)
 app.command()(cli_machine.doctor)
 app.command()(cli_networks.networks)
 app.command()(cli_train.train)
+app.command()(cli_partition.partition)
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_kernels.app, name="kernels")
+app.add_typer(cli_plan.app, name="plan")
 
 Version = Annotated[bool, typer.Option("--version", help="Print the version and stop.")]
 Debug = Annotated[bool, typer.Option(cli_run.DEBUG, help="Show the traceback of an error; may stand anywhere.")]
