@@ -8,6 +8,7 @@ from labkit.widgets.anatomy import NetworkAnatomy, network_anatomy
 from labkit.widgets.block_maps import BlockMaps, block_maps
 from labkit.widgets.convolution import ConvolutionWalk, convolution_walk
 from labkit.widgets.descent import GradientDescentStepper, gradient_descent_stepper
+from labkit.widgets.hypergraph_view import HypergraphView, hypergraph_view
 from labkit.widgets.microscope import BlockMicroscope, block_microscope
 from labkit.widgets.roofline import KernelPoint, Roofline, roofline
 from labkit.widgets.scheduler import BlockScheduler, block_scheduler
@@ -20,6 +21,7 @@ __all__ = [
     "BlockScheduler",
     "ConvolutionWalk",
     "GradientDescentStepper",
+    "HypergraphView",
     "KernelPoint",
     "NetworkAnatomy",
     "Roofline",
@@ -29,6 +31,7 @@ __all__ = [
     "block_scheduler",
     "convolution_walk",
     "gradient_descent_stepper",
+    "hypergraph_view",
     "network_anatomy",
     "roofline",
     "static_page",

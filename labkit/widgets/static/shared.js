@@ -7,8 +7,8 @@ const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 // el("button", {class: "a", onclick: f}, "text", node): a DOM element.
-function el(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
+const el = (tag, attributes = {}, ...children) => dress(document.createElement(tag), attributes, children);
+function dress(node, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else if (value === true) node.setAttribute(key, "");
@@ -99,14 +99,17 @@ function plot(caption, height, draw) {
     draw(ctx, width, tall, theme(node));
   };
   const redraw = () => { pending ||= requestAnimationFrame(paint); };
-  const size = new ResizeObserver(redraw);
+  return { node, canvas, redraw, close: watch(node, redraw),
+    name: (text) => { canvas.ariaLabel = `${caption}. ${text}`; } };
+}
+
+// Calls `redraw` when the node's size changes, and when JupyterLab or the system change between light and dark.
+function watch(node, redraw) {
+  const size = new ResizeObserver(redraw), skin = new MutationObserver(redraw), dark = matchMedia(DARK);
   size.observe(node);
-  // JupyterLab or the system may change between light and dark.
-  const skin = new MutationObserver(redraw), dark = matchMedia(DARK);
   skin.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
   dark.addEventListener("change", redraw);
-  const close = () => { size.disconnect(); skin.disconnect(); dark.removeEventListener("change", redraw); };
-  return { node, canvas, redraw, close, name: (text) => { canvas.ariaLabel = `${caption}. ${text}`; } };
+  return () => { size.disconnect(); skin.disconnect(); dark.removeEventListener("change", redraw); };
 }
 
 // Colours and font as the page has them now; also tells the frame whether the page is dark.

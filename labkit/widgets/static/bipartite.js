@@ -1,0 +1,174 @@
+// A hypergraph as a bipartite picture: vertices are circles in columns, nets are diamonds between the columns.
+// record: {columns, names, weights: per vertex, heads: [column, text, text], nets: [{name, cost, at, hub, pins}]}.
+const EDGE = 46, HEAD = 40;
+
+// Per net the parts that hold pins of it, lambda and the cost; loads per part; the cut.
+function tally({ nets, weights }, part, parts) {
+  const loads = Array(parts).fill(0);
+  weights.forEach((weight, v) => { loads[part[v]] += weight; });
+  const rows = nets.map(({ pins, cost }) => {
+    const counts = Array(parts).fill(0);
+    for (const v of pins) counts[part[v]]++;
+    const held = counts.flatMap((count, p) => (count ? [p] : []));
+    return { counts, held, lambda: held.length, cost: (held.length - 1) * cost };
+  });
+  return { rows, loads, cut: rows.reduce((sum, row) => sum + row.cost, 0) };
+}
+
+// By how much the cut falls if vertex v moves to part `to`.
+const gain = ({ nets }, rows, part, v, to) => nets.reduce((sum, { pins, cost }, e) => (
+  part[v] === to || !pins.includes(v) ? sum
+    : sum + cost * ((rows[e].counts[part[v]] === 1) - (rows[e].counts[to] === 0))), 0);
+
+// "0", "0 and 2", "0, 1 and 2".
+const listed = (all) => all.join(", ").replace(/,\s([^,]*)$/, " and $1");
+const share = (part) => `${sig(100 * part, 3)} %`;
+
+function balance(loads) {
+  const total = loads.reduce((a, b) => a + b, 0);
+  return { shares: loads.map((load) => load / total), ratio: Math.max(...loads) * loads.length / total };
+}
+
+// "Net of map 3 of conv1: pins in parts 0 and 2, λ = 2, costs 144 elements."
+function netSentence(net, row, unit = "elements") {
+  const where = row.lambda > 1 ? `pins in parts ${listed(row.held)}` : `all ${net.pins.length} pins in part ${row.held[0]}`;
+  return `Net of ${net.name}: ${where}, λ = ${row.lambda}, costs ${row.cost ? `${grouped(row.cost)} ${unit}` : "nothing"}.`;
+}
+
+// An element of a drawing. Its namespace is asked of the browser.
+let space;
+function svg(tag, attributes = {}, ...children) {
+  if (!space) {
+    const blank = el("div");
+    blank.innerHTML = "<svg></svg>";
+    space = blank.firstChild.namespaceURI;
+  }
+  return dress(document.createElementNS(space, tag), attributes, children);
+}
+
+// Where everything stands: the members of a column are spread evenly over its height.
+function layout({ columns, nets }, width, graph) {
+  const count = (list) => list.reduce((sums, c) => { sums[c] = (sums[c] ?? 0) + 1; return sums; }, {});
+  const own = count(columns), most = Math.max(...Object.values(own)), places = nets.map((net) => net.at);
+  const last = Math.max(...columns, ...(graph ? [] : places)), tall = most * clamp(300 / most, 27, 64);
+  const x = (column) => EDGE + (width - 2 * EDGE) * column / (last || 1);
+  const spread = (list) => {
+    const all = count(list), seen = {};
+    return list.map((c) => {
+      const k = seen[c] = (seen[c] ?? 0) + 1;
+      return { x: x(c), y: HEAD + tall * (k - 0.5) / all[c] };
+    });
+  };
+  return { x, vertices: spread(columns), nets: spread(places), height: HEAD + tall + 6, row: tall / most,
+    slot: x(graph ? 2 : 1) - EDGE, radius: tall / most < 32 ? 9 : 13 };
+}
+
+// A line from a pin to its net, which leaves both level; one that passes over a column is lifted between the rows.
+function bend(a, b, from, to, { slot, row }) {
+  const side = Math.sign(b.x - a.x) || 1, x = a.x + side * from, end = b.x - side * to, half = (end - x) / 2;
+  const lift = Math.abs(b.x - a.x) > 1.5 * slot ? 0.67 * row : 0;
+  return `M${x} ${a.y}C${x + half} ${a.y - lift} ${end - half} ${b.y - lift} ${end} ${b.y}`;
+}
+
+// The picture. press(kind, i, key): what a click (key "") or a key on vertex or net i does; without it, nothing can be
+// pressed, and nets are drawn as a graph: one edge from the vertex that sends to each that receives.
+// paint({part, rows, net, at, marks}): net: the one that is pointed out; at: other places of the vertices, marks: their
+// classes.
+function bipartite(caption, record, press) {
+  const { nets, names, heads } = record, graph = !press;
+  const knob = (kind, i, ...inside) => svg("g", { class: `labkit-${kind}`, role: press && "button", tabindex: press && -1,
+    onclick: () => { enter(knobs[kind][i]); press?.(kind, i, ""); } }, ...inside);
+  const lines = nets.map(({ pins }) => pins.map(() => svg("path")));
+  const knobs = { net: [], vertex: [] };
+  nets.forEach((_, e) => knobs.net.push(knob("net", e, svg("path", { d: "M-8 0L0-8L8 0L0 8Z" }), svg("text", { y: -12 }))));
+  names.forEach((_, v) => knobs.vertex.push(knob("vertex", v, svg("circle"), svg("text", { y: 4.5 }), svg("text"))));
+  const titles = heads.flatMap(([, ...texts]) => texts.map((text, i) => svg("text", { y: 12 + 14 * i }, text)));
+  const drawing = svg("svg", { class: "labkit-bipartite", role: graph ? "img" : "group", "aria-label": caption },
+    svg("g", { class: "labkit-heads" }, ...titles), svg("g", {}, ...lines.flat()), ...(graph ? [] : knobs.net),
+    ...knobs.vertex);
+  const columns = Math.max(...record.columns), room = el("div", { class: "labkit-wide" }, drawing);
+  const node = el("div", { class: "labkit-plot", style: `flex-basis:${66 * columns}px` },
+    el("div", { class: "labkit-caption" }, caption), room);
+  let place, now;
+
+  function enter(next) {
+    if (graph) return;
+    drawing.querySelector("[tabindex='0']")?.setAttribute("tabindex", -1);
+    next.setAttribute("tabindex", 0);
+    next.focus();
+  }
+  // The nearest neighbour in the direction of an arrow key.
+  function walk([dx, dy], from) {
+    const all = ["vertex", "net"].flatMap((kind) => knobs[kind].map((one, i) => ({ kind, i, ...spot(kind, i) })));
+    const here = all.find(({ kind, i }) => knobs[kind][i] === from), far = (one) => {
+      const along = (one.x - here.x) * dx + (one.y - here.y) * dy, off = Math.abs((one.x - here.x) * dy + (one.y - here.y) * dx);
+      return along < 1 || (dy && off > 1) ? Infinity : along + 0.5 * off;
+    };
+    const best = all.reduce((a, b) => (far(b) < far(a) ? b : a));
+    if (far(best) === Infinity) return;
+    enter(knobs[best.kind][best.i]);
+    press(best.kind, best.i, "walk");
+  }
+  const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  drawing.addEventListener("keydown", (event) => {
+    const from = event.target, kind = knobs.net.includes(from) ? "net" : "vertex", i = knobs[kind].indexOf(from);
+    if (i < 0 || graph || event.ctrlKey || event.metaKey || event.altKey) return;
+    const key = event.key === "Enter" || event.key === " " ? "" : event.key;
+    if (arrows[key]) walk(arrows[key], from);
+    else if (!/^\d?$/.test(key)) return;
+    else press(kind, i, key);
+    event.preventDefault();
+  });
+  const spot = (kind, i) => (kind === "net" ? place.nets[i] : now.at?.[i] ?? place.vertices[i]);
+
+  function draw() {
+    if (!node.clientWidth || !now) return;
+    theme(node);
+    const width = Math.max(node.clientWidth, 46 * columns);
+    place = layout(record, width, graph);
+    const { part, rows, net: chosen = -1, marks = [] } = now, r = place.radius;
+    dress(drawing, { width, height: place.height }, []);
+    let k = 0;
+    for (const [column, ...texts] of heads) for (const _ of texts) titles[k++].setAttribute("x", place.x(column));
+    nets.forEach(({ name, pins, hub }, e) => {
+      const row = rows[e], cut = row.lambda > 1, mood = chosen < 0 ? "" : e === chosen ? " labkit-on" : " labkit-off";
+      pins.forEach((v, i) => {
+        const split = graph ? part[v] !== part[hub] : cut, from = spot("vertex", v);
+        dress(lines[e][i], { "data-part": part[v], class: (split ? "labkit-cut" : "") + mood,
+          d: !graph ? bend(from, spot("net", e), r, 8, place) : v === hub ? "" : bend(spot("vertex", hub), from, r, r, place) }, []);
+      });
+      const { x, y } = spot("net", e), [, text] = knobs.net[e].children;
+      dress(knobs.net[e], { transform: `translate(${x} ${y})`, class: `labkit-net${cut ? " labkit-cut" : ""}${mood}`,
+        "data-part": row.held[0], "aria-label": netSentence({ name, pins }, row), "aria-pressed": String(e === chosen) }, []);
+      text.textContent = cut ? `λ ${row.lambda}: ${grouped(row.cost)}` : "";
+    });
+    const pins = nets[chosen]?.pins;
+    names.forEach((name, v) => {
+      const { x, y } = spot("vertex", v), [circle, own, number] = knobs.vertex[v].children;
+      const mood = !pins ? "" : pins.includes(v) ? " labkit-on" : " labkit-off";
+      dress(knobs.vertex[v], { transform: `translate(${x} ${y})`, class: `labkit-vertex${mood} ${marks[v] ?? ""}`,
+        "data-part": part[v], "aria-label": `Vertex ${v}, ${name}: part ${part[v]}` }, []);
+      circle.setAttribute("r", r);
+      own.textContent = part[v];
+      dress(number, { x: -r + 1, y: -r + 1 }, []);
+      number.textContent = v;
+    });
+    if (!graph && !drawing.querySelector("[tabindex='0']")) knobs.vertex[0].setAttribute("tabindex", 0);
+  }
+  const close = watch(node, draw);
+  return { node, close, paint: (view) => { now = view; draw(); }, name: (text) => { drawing.ariaLabel = `${caption}. ${text}`; } };
+}
+
+// A bar for each part's load; a line at the average, and at the limit where there is one.
+function loadBars(limit = 0) {
+  const node = el("div", { class: "labkit-loads" });
+  const set = ({ loads }) => {
+    const { shares } = balance(loads), n = loads.length, most = Math.max(...shares, (1 + limit) / n);
+    node.replaceChildren(...shares.map((part, p) => el("div", { "data-part": p },
+      el("span", {}, `part ${p}`),
+      el("span", { class: "labkit-load", style: `--lk-average:${100 / n / most}%;--lk-limit:${100 * (1 + limit) / n / most}%` },
+        el("span", { style: `width:${100 * part / most}%` })),
+      el("span", {}, `${share(part)}, ${sig(part * n, 3)} × average`))));
+  };
+  return { node, set };
+}

@@ -1,0 +1,105 @@
+// Hypergraph view: parts are moved by hand; cut, volume and loads follow at once.
+
+// A coarse plan in the fine grain: all tasks of a filter where the filter is; and back: where its sum is.
+const refine = (part, { of }) => of.map((v) => part[v]);
+const coarsen = (part, { of }) => of.reduce((out, c, v) => { out[c] = part[v]; return out; }, []);
+const digits = (part) => part.join("");
+
+// The multistage graph: per net an edge from the vertex that sends to each that receives; each that is cut costs.
+function edges({ nets }, part) {
+  const rows = nets.map(({ pins, hub, cost }) => {
+    const count = pins.filter((v) => part[v] !== part[hub]).length;
+    return { count, of: pins.length - 1, cost: count * cost };
+  });
+  const sum = (key) => rows.reduce((total, row) => total + row[key], 0);
+  return { rows, count: sum("count"), of: sum("of"), cut: sum("cost") };
+}
+
+function sentence(record, found, net, batch) {
+  const split = found.rows.filter((row) => row.lambda > 1).length, { shares, ratio } = balance(found.loads);
+  const volume = batch === 1 ? "" : `, ${grouped(batch * found.cut)} for a batch of ${batch}`;
+  return `Cut ${grouped(found.cut)} elements per sample${volume} (${grouped(4 * batch * found.cut)} bytes): `
+    + `${split} of ${record.nets.length} nets are cut. Loads ${listed(shares.map(share))}, max/average ${sig(ratio, 3)}.`
+    + `\n${net < 0 ? "No net is held." : netSentence(record.nets[net], found.rows[net])}`;
+}
+
+function graphSentence({ count, of, cut }, coarseCut) {
+  const factor = cut ? `: ${sig(cut / coarseCut, 3)} times the ${grouped(coarseCut)} of the coarse hypergraph` : "";
+  return `As a multistage graph: ${count} of ${of} edges are cut, ${grouped(cut)} elements${factor}.`;
+}
+
+function render({ model, el: host }) {
+  const grains = model.get("grains"), batch = model.get("batch"), start = model.get("start");
+  const view = {};
+  const put = (next) => state.put({ part: digits(next) });
+  const root = frame(host, "hypergraph", model.get("title"), { r: () => reset(), Escape: () => state.put({ net: -1 }) });
+  const state = settings(model, () => refresh());
+  const press = (kind, i, key) => {
+    const { part, set } = view;
+    if (kind === "net") state.put({ net: set.net === i && key !== "walk" ? -1 : i });
+    else if (key === "walk") return;
+    else if (key === "" || Number(key) < set.parts)
+      put(part.map((p, v) => (v !== i ? p : key === "" ? (p + 1) % set.parts : Number(key))));
+  };
+  const parse = (set) => [...set.part].map(Number);
+  const reset = () => put(parse({ part: start[state.get().grain] }).map((p) => p % state.get().parts));
+  const other = { coarse: coarsen, fine: refine };
+  const fields = {
+    grain: choice("Grain", [["coarse", "coarse: a vertex is a filter"],
+      ...(grains.fine ? [["fine", "fine: a vertex is a channel of a filter, or a sum"]] : [])], state.get().grain,
+    (grain) => state.put({ grain, net: -1, part: digits(other[grain](view.part, grains.fine)) })),
+    parts: slider("Parts", { min: 2, max: 8 }, state.get().parts,
+      (parts) => state.put({ parts, part: digits(view.part.map((p) => p % parts)) })),
+    graph: toggle("Multistage graph", state.get().graph, (graph) => state.put({ graph })),
+  };
+  const act = [["Start again", reset, "r"], ["All in part 0", () => put(view.part.map(() => 0))]];
+  const pictures = Object.fromEntries(Object.keys(other).filter((grain) => grains[grain])
+    .map((grain) => [grain, bipartite(`Hypergraph, ${grain} grain`, grains[grain], press)]));
+  const graph = bipartite("Multistage graph", grains.coarse), said = el("div", { class: "labkit-note" });
+  const aside = el("div", {}, graph.node, said);
+  const bars = loadBars(), status = statusLine();
+  const nets = dataTable("Data table: nets", ["net", "cost", "pins", "parts", "λ", "(λ − 1) · cost"], () =>
+    view.record.nets.map((net, e) => ({ mark: view.found.rows[e].lambda > 1, cells: [net.name, grouped(net.cost),
+      listed(net.pins), listed(view.found.rows[e].held), view.found.rows[e].lambda, grouped(view.found.rows[e].cost)] })));
+  const vertices = dataTable("Data table: vertices, and what their moves would gain",
+    ["vertex", "task", model.get("unit"), "part", "gain of a move to part"], () => view.record.names.map((name, v) => ({
+      cells: [v, name, grouped(view.record.weights[v]), view.part[v], Array.from({ length: view.set.parts }, (_, to) => to)
+        .filter((to) => to !== view.part[v])
+        .map((to) => `${to}: ${grouped(gain(view.record, view.found.rows, view.part, v, to))}`).join("; ")] })));
+  const graphs = dataTable("Data table: edges of the multistage graph against nets",
+    ["map", "cut edges", "edges", "λ − 1", "graph counts", "hypergraph counts"], () =>
+      grains.coarse.nets.map((net, e) => ({ cells: [net.name, view.edges.rows[e].count, view.edges.rows[e].of,
+        view.coarse.rows[e].lambda - 1, grouped(view.edges.rows[e].cost), grouped(view.coarse.rows[e].cost)] })));
+  const bar = (...list) => el("div", { class: "labkit-bar" }, ...list);
+  root.append(bar(...Object.values(fields).map((one) => one.node),
+    el("span", { class: "labkit-buttons" }, ...act.map(([text, run, key]) => button(text, run, { key })))),
+  el("div", { class: "labkit-note" }, model.get("legend")),
+  el("div", { class: "labkit-beside" }, ...Object.values(pictures).map((one) => one.node), aside), status.node,
+  bars.node, nets.node, vertices.node, graphs.node);
+
+  function refresh() {
+    const set = view.set = state.get(), record = view.record = grains[set.grain], part = view.part = parse(set);
+    const found = view.found = tally(record, part, set.parts);
+    const owners = set.grain === "fine" ? coarsen(part, grains.fine) : part;
+    view.coarse = tally(grains.coarse, owners, set.parts);
+    view.edges = edges(grains.coarse, owners);
+    for (const [key, field] of Object.entries(fields)) field.set(set[key]);
+    const text = sentence(record, found, set.net, batch);
+    for (const [grain, picture] of Object.entries(pictures)) {
+      picture.node.hidden = grain !== set.grain;
+      if (grain === set.grain) picture.paint({ part, rows: found.rows, net: set.net });
+    }
+    aside.hidden = graphs.node.hidden = !set.graph;
+    graph.paint({ part: owners, rows: view.coarse.rows, net: set.grain === "coarse" ? set.net : -1 });
+    said.textContent = graphSentence(view.edges, view.coarse.cut);
+    graph.name(said.textContent);
+    status.set(text);
+    bars.set(found);
+    for (const one of [nets, vertices, graphs]) one.fill();
+  }
+  refresh();
+  return () => { state.close(); graph.close(); for (const one of Object.values(pictures)) one.close(); };
+}
+
+export { coarsen, edges, gain, graphSentence, layout, refine, sentence, tally };
+export default { render };
