@@ -13,9 +13,7 @@ owns what of a layer. `made` and `method` may be left out.
 """
 
 import json
-import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,7 @@ from labkit.network import INPUT, Conv, Dense, Network, PadShortcut
 from labkit.network import from_document as network_from_document
 from labkit.network import to_document as network_to_document
 from labkit.partition.document_layers import check_keys, layer_row, read_row
+from labkit.partition.files import write_whole
 from labkit.partition.plan import MOST_PARTS, Plan
 from labkit.partition.trace import tasks_of
 
@@ -143,19 +142,7 @@ def save(plan: Plan, path: str | Path) -> Path:
 
     Raises LabError where it cannot be written.
     """
-    path = Path(path)
-    text = layout(to_document(plan))
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise LabError(f"cannot write {path}: {error}", "give the path of a file in a folder of yours") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
-    return path
+    return write_whole(path, layout(to_document(plan)))
 
 
 def layout(document: dict) -> str:
