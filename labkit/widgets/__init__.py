@@ -13,6 +13,7 @@ from labkit.widgets.microscope import BlockMicroscope, block_microscope
 from labkit.widgets.roofline import KernelPoint, Roofline, roofline
 from labkit.widgets.scheduler import BlockScheduler, block_scheduler
 from labkit.widgets.static_page import static_page
+from labkit.widgets.studio import PartitionStudio, studio
 from labkit.widgets.training import TrainingView, training_view
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "HypergraphView",
     "KernelPoint",
     "NetworkAnatomy",
+    "PartitionStudio",
     "Roofline",
     "TrainingView",
     "block_maps",
@@ -35,5 +37,6 @@ __all__ = [
     "network_anatomy",
     "roofline",
     "static_page",
+    "studio",
     "training_view",
 ]

@@ -14,6 +14,11 @@ from labkit.errors import LabError, suggest
 
 # Spaces that JavaScript does not need: around these; around + - / % too, unless a sign follows (a - -b).
 SPACED = re.compile(r" ?([=,;:?{}()<>&|*]) ?| ([-+/%]) (?![-+])")
+# Ends of lines that JavaScript does not need: nothing ends by itself after these, and no comment swallows what follows.
+ENDED = re.compile(r"^((?!.*//).*[;,({[>?:])\n", re.MULTILINE)
+CONST = re.compile(r"\bconst\b")  # `let` says less to a reader and the same to the machine
+PIECE = re.compile(r"\n(?=(?:function|const|class|export)\b)")  # where a statement of the module itself begins
+FUNCTION = re.compile(r"(?:function |let (?=\w+=\([^()]*\)=>))(\w+)")
 ESM_LIMIT_BYTES = 20_000  # a saved notebook carries one copy of the module per widget
 
 
@@ -26,11 +31,29 @@ def static_text(name: str) -> str:
 def esm(*names: str) -> str:
     """One JavaScript module: the shared helpers, then the named files of static/, in that order.
 
-    Indentation, lines that hold only a comment, and spaces around punctuation stay behind: every saved view carries a
-    copy of the rest. The files themselves are written to be read.
+    Functions that nobody in the module calls, indentation, lines that hold only a comment, spaces around punctuation
+    and ends of lines after it stay behind: every saved view carries a copy of the rest. The files themselves are
+    written to be read.
     """
-    lines = (line.strip() for name in ("shared.js", *names) for line in static_text(name).splitlines())
-    return "\n".join(_tight(line) for line in lines if line and not line.startswith("//"))
+    pieces = [piece for name in ("shared.js", *names) for piece in PIECE.split(static_text(name))]
+    return "\n".join(_needed([_compact(piece) for piece in pieces]))
+
+
+def _needed(pieces: list[str]) -> list[str]:
+    """Statements of a module without the functions whose name stands in no other of them."""
+    kept = [
+        piece
+        for i, piece in enumerate(pieces)
+        if not (found := FUNCTION.match(piece))
+        or any(re.search(rf"\b{found[1]}\b", other) for j, other in enumerate(pieces) if j != i)
+    ]
+    return kept if len(kept) == len(pieces) else _needed(kept)
+
+
+def _compact(text: str) -> str:
+    """A statement without what only readers need."""
+    lines = (line.strip() for line in text.splitlines())
+    return ENDED.sub(r"\1", "\n".join(_tight(line) for line in lines if line and not line.startswith("//")))
 
 
 def _tight(line: str) -> str:
@@ -41,7 +64,7 @@ def _tight(line: str) -> str:
     if line.count("`") not in (0, 2):
         return line
     parts = re.split(r'("[^"]*"|`[^`]*`)', line)
-    return "".join(part if part[:1] in ('"', "`") else SPACED.sub(r"\1\2", part) for part in parts)
+    return "".join(part if part[:1] in ('"', "`") else CONST.sub("let", SPACED.sub(r"\1\2", part)) for part in parts)
 
 
 def css() -> str:

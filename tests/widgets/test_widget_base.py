@@ -10,7 +10,7 @@ import pytest
 
 import labkit.widgets as widgets
 from labkit.errors import LabError
-from labkit.widgets._base import ESM_LIMIT_BYTES, _tight, css, decode, encode, esm, one_of, within
+from labkit.widgets._base import ESM_LIMIT_BYTES, _compact, _needed, _tight, css, decode, encode, esm, one_of, within
 from labkit.widgets.static_page import static_page
 
 MODULES = sorted(one.name for one in (files("labkit.widgets") / "static").iterdir() if one.name.endswith(".js"))
@@ -34,10 +34,15 @@ def test_module_is_small_and_asks_for_nothing(kind):
 
 
 def test_every_script_of_the_folder_is_used():
-    assert {"shared.js", "page.js"} <= set(MODULES)
-    sent = "\n".join(str(kind._esm) for kind in classes())
-    unused = [name for name in MODULES if name != "page.js" and esm(name).removeprefix(esm() + "\n") not in sent]
-    assert unused == []
+    room = "\n".join(one.read_text("utf-8") for one in files("labkit.widgets").iterdir() if one.name.endswith(".py"))
+    assert set(MODULES) == set(re.findall(r'"(\w+\.js)"', room))
+
+
+def test_functions_that_nobody_calls_are_left_out():
+    pieces = ["function a(){return b();}", "let b=(x)=>c+x;", "let c=3;", "function d(){return d();}", "let e=()=>d()"]
+    assert _needed([*pieces, "a()"]) == [*pieces[:3], "a()"]
+    assert "function ticks(" not in esm("prediction.js") and "function ticks(" in esm("axes.js", "roofline.js")
+    assert "function el(" in esm("prediction.js") or "let el=" in esm("prediction.js")
 
 
 def test_state_string_goes_there_and_back():
@@ -98,8 +103,14 @@ def test_numbers_are_written_alike_everywhere(run_js):
 
 
 def test_what_is_left_out_of_a_module_changes_no_string():
-    assert _tight('const a = { b: "x = { y }" }; // c') == 'const a={b:"x = { y }"};// c'
+    assert _tight('const a = { b: "const x = { y }" }; // c') == 'let a={b:"const x = { y }"};// c'
     assert _tight("f(`a = ${b ? c : d}, e`, g)") == "f(`a = ${b ? c : d}, e`,g)"
     nested = "f(`a ${b ? `c = d` : e}`, g)"
     assert _tight(nested) == nested
     assert _tight("return a - -b + +c - d / e") == "return a - -b + +c-d/e"
+
+
+def test_lines_are_joined_only_where_nothing_ends_by_itself():
+    assert _compact("f(a,\n  b);\ng();\n// why\n") == "f(a,b);g();"
+    assert _compact("f(); // then,\ng();") == "f();// then,\ng();"
+    assert _compact("let x = a\nlet y = {\n  b: 1,\n}\nz()") == "let x=a\nlet y={b:1,}\nz()"
