@@ -38,7 +38,7 @@ def channel_incremental(tasks: Tasks, parts: int, weights: Weights, dense: str =
     work, units = layer_work(tasks, weights), channel_units(tasks, dense)
     check_units(tasks, parts, units, work, "channel")
     filled = fill(units, work, parts)
-    slices = [_by_channel(layer, owner) for layer, owner in zip(tasks.layers, filled, strict=True)]
+    slices = [slice_by_channel(layer, owner) for layer, owner in zip(tasks.layers, filled, strict=True)]
     return Plan(tasks.network, parts, tuple(slices), "channel-incremental")
 
 
@@ -64,7 +64,7 @@ def fill(units: np.ndarray, work: np.ndarray, parts: int) -> list[np.ndarray]:
     return filled
 
 
-def _by_channel(layer: TaskLayer, owner: np.ndarray) -> Slice:
+def slice_by_channel(layer: TaskLayer, owner: np.ndarray) -> Slice:
     """The slice in which the layer's tasks, in order, lie in the parts `owner`."""
     if not layer.fine:
         return Slice(layer.name, spread(owner, layer.filters))
