@@ -7,6 +7,7 @@
 ["volume 426.2 is not 16 times the average 35.0; the ratio is the average's"]
 """
 
+from labkit.partition.thesis.best_found import best_found, target_with_flops
 from labkit.partition.thesis.consistency import Contradiction, contradictions, doubtful_volumes
 from labkit.partition.thesis.data_parallelism import (
     Epoch,
@@ -18,6 +19,8 @@ from labkit.partition.thesis.data_parallelism import (
     table_5_14,
     values_per_sample,
 )
+from labkit.partition.thesis.races import RACES
+from labkit.partition.thesis.reproduction import reproduce
 from labkit.partition.thesis.tables import (
     EpochRow,
     Figures,
@@ -29,6 +32,7 @@ from labkit.partition.thesis.tables import (
 )
 
 __all__ = [
+    "RACES",
     "Contradiction",
     "Epoch",
     "EpochRow",
@@ -37,6 +41,7 @@ __all__ = [
     "LayerRow",
     "against_data_parallelism",
     "all_figures",
+    "best_found",
     "break_even_batch",
     "break_even_of_table_5_14",
     "contradictions",
@@ -45,6 +50,8 @@ __all__ = [
     "epoch_rows",
     "figures",
     "layer_rows",
+    "reproduce",
     "table_5_14",
+    "target_with_flops",
     "values_per_sample",
 ]
