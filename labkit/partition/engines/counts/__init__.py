@@ -1,0 +1,63 @@
+"""Engine 'counts': a coarse plan is a table of counts, because the filters of a layer are interchangeable.
+
+    model.py    from a coarse hypergraph to classes of interchangeable vertices and the bundles of maps between them
+    start.py    good tables to start from, by dynamic programming over cuts of the network
+    anneal.py   simulated annealing on the table (table.py: what makes a move cheap to judge)
+    expand.py   from counts back to filters
+    exact.py    the proven optimum of small cases, by a mixed-integer program
+
+The table has a few hundred numbers where the hypergraph has thousands of vertices and millions of pins, so a search
+that a general partitioner cannot afford takes a second here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+import labkit
+from labkit.errors import LabError
+from labkit.partition.engines import Progress
+from labkit.partition.grains import NetworkHypergraph
+from labkit.partition.hypergraph import part_weights
+from labkit.partition.limits import Limits
+from labkit.partition.volume import volume
+
+KEPT = 3  # tables whose plans are measured
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The engine, see `labkit.partition.engines`."""
+
+    name: str = "counts"
+    version: str = labkit.__version__
+
+    def __call__(
+        self, problem: NetworkHypergraph, limits: Limits, seed: int = 0, progress: Progress | None = None
+    ) -> np.ndarray:
+        """The part of every vertex of a coarse hypergraph: int64 [problem.vertices.count].
+
+        Raises LabError for a fine-grain hypergraph, whose vertices are not interchangeable.
+        """
+        from labkit.partition.engines.counts.expand import expand
+        from labkit.partition.engines.counts.model import count_model
+        from labkit.partition.engines.counts.search import search
+
+        if problem.grain != "coarse":
+            raise LabError(
+                f"engine 'counts' was given a {problem.grain}-grain hypergraph",
+                "give it a coarse one, or another engine",
+            )
+        model = count_model(problem)
+        tables = search(model, limits, seed, progress)[:KEPT]
+        plans = [expand(model, found.counts, problem.vertices.count) for found in tables]
+
+        def rank(part: np.ndarray) -> tuple[float, int]:
+            """By what the plan itself costs, since the model only estimates some networks."""
+            excess = limits.excess(part_weights(problem.hypergraph, part, limits.parts))
+            return excess, volume(problem.plan(part, limits.parts), batch=1).elements
+
+        return min(plans, key=rank)
+
+
+ENGINE = Counts()
