@@ -3,8 +3,9 @@
     python benchmarks/report.py [--check]
 
 A table called NAME stands between the lines `<!-- table:NAME -->` and `<!-- /table:NAME -->` and is written from
-results/NAME.json, or from the latest results/NAME-DATE.json; what stands there is replaced. --check writes nothing, and
-exits with status 1 if a table is stale.
+results/NAME.json, or from the latest results/NAME-DATE.json or results/NAME-MACHINE-DATE.json; what stands there is
+replaced. NAME:MORE is another table from the same file. --check writes nothing, and exits with status 1 if a table is
+stale.
 """
 
 import argparse
@@ -17,9 +18,14 @@ from pathlib import Path
 from tabulate import tabulate
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from partition_parts import document, tables  # noqa: E402 (found through the line above)
+
 README = HERE.parent / "README.md"
 PAGES = (README, HERE / "README.md")
 RESULTS = HERE / "results"
+DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 
 
 def cpu_engine(results: dict) -> str:
@@ -91,7 +97,13 @@ def ladder(results: dict) -> str:
     )
 
 
+def of_partition(write: Callable[[dict], str]) -> Callable[[dict], str]:
+    """A table of `partition_parts/tables.py`, from the document as it is stored."""
+    return lambda results: write(document.unpacked(results))
+
+
 TABLES: dict[str, Callable[[dict], str]] = {"cpu_engine": cpu_engine, "accuracy": accuracy, "ladder-sm_90": ladder}
+TABLES |= {name: of_partition(write) for name, write in tables.TABLES.items()}
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -101,9 +113,11 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def newest(results: Path, name: str) -> Path | None:
     """The file from which table `name` is written, None where there is none; dates in names sort as text."""
-    dated = sorted(results.glob(f"{name}-[0-9]*.json"))
-    plain = results / f"{name}.json"
-    return dated[-1] if dated else plain if plain.exists() else None
+    file = name.partition(":")[0]
+    dated = [*results.glob(f"{file}-[0-9]*.json"), *results.glob(f"{file}-*-{DATE}.json")]
+    plain = results / f"{file}.json"
+    latest = max(dated, key=lambda path: (path.stem[-10:], path.stem), default=plain)
+    return latest if latest.exists() else None
 
 
 def with_tables(text: str, results: Path) -> str:

@@ -63,7 +63,7 @@ def quick() -> list[Case]:
     return [
         Case("hypergraphs", "hypergraph", 60, {"network": "lenet5", "grain": "fine"}),
         Case("naive", "reproduction", 60, {"tables": ["5.2", "5.14"], "parts": [2], "engines": ()}),
-        Case("speed", "speed", 60, small | {"engine": "counts", "weights": "flops"}),
+        Case("speed", "speed", 60, small | {"engine": "counts", "weights": "flops", "again": 1}),
         Case("multilevel", "against", 60, small | {"engine": "mtkahypar, ungrouped"}),
         Case("targets", "targets", 60, {"grain": "coarse", "parts": [2]}),
         Case("coarse", "reproduction", 60, line),

@@ -51,11 +51,11 @@ def reproduction(
     yield from reproduce(tables, parts, engines, races, longest_s=longest_s)
 
 
-def speed(network: str, parts: int, engine: str, weights: str) -> Iterator[dict]:
-    """Seconds of an engine on the coarse hypergraph: of the first call in a process, and of three later ones."""
+def speed(network: str, parts: int, engine: str, weights: str, again: int = TIMES) -> Iterator[dict]:
+    """Seconds of an engine on the coarse hypergraph: of the first call in a process, and of `again` later ones."""
     problem, work = _problem(network, weights)
     bounds = limits(problem.hypergraph.weights, parts, IMBALANCE, alone=True)
-    for run in range(1 + TIMES):
+    for run in range(1 + again):
         row = {"network": network, "engine": engine, "run": run, "first_in_process": run == 0}
         yield row | _found(problem, work, engine, bounds, seed=run)
 

@@ -1,0 +1,182 @@
+"""The tables of the pages that are written from a results file of `partition.py`; `report.py` puts them in place."""
+
+from collections.abc import Callable
+from statistics import mean
+
+from tabulate import tabulate
+
+ENGINES = ("counts", "mtkahypar", "multilevel")
+GRAINS = ("coarse", "fine")
+ABSENT = "–"
+MEBIBYTE = 2**20
+
+
+def front(document: dict) -> str:
+    """Volumes at imbalance 0.1 and the thesis's own largest load: the thesis, and every engine."""
+    rows = []
+    lines = {grain: _lines(document, grain, "thesis-max", 0.1) for grain in GRAINS}
+    shown = [(grain, engine) for grain in GRAINS for engine in ENGINES if any(k[0] == engine for k in lines[grain])]
+    for parts in sorted({parts for found in lines.values() for _, parts in found}):
+        cells = [str(parts)]
+        for grain in GRAINS:
+            theirs = next((row["thesis_volume"] for (_, n), row in lines[grain].items() if n == parts), None)
+            cells.append(ABSENT if theirs is None else f"{theirs:g}")
+            cells += [_ratio(lines[g].get((engine, parts))) for g, engine in shown if g == grain]
+        rows.append(cells)
+    head = ["N"]
+    for grain in GRAINS:
+        head += [f"{grain}: thesis", *(engine for g, engine in shown if g == grain)]
+    return _page(document, _table(head, rows))
+
+
+def races(document: dict) -> str:
+    """Our engine 'counts' in all races, at every imbalance, with the smallest and the largest load beside."""
+    parts = []
+    for grain in GRAINS:
+        rows = _rows(document, grain, engine="counts")
+        cases = sorted({(row["imbalance"], row["parts"]) for row in rows})
+        found = {(row["imbalance"], row["parts"], row["race"]): row for row in rows}
+        lines = []
+        for case in cases:
+            of_case = [found.get((*case, race)) for race in ("thesis-max", "thesis-range", "imbalance")]
+            theirs = next(row for row in of_case if row)
+            loads = f"({theirs['thesis_min_load']:.0f}–{theirs['thesis_max_load']:.0f})"
+            printed = f"{theirs['thesis_volume']:g} {loads}"
+            lines.append([str(case[0]), str(case[1]), printed, *map(_loads, of_case)])
+        head = ("imbalance", "N", "thesis", "at its largest load", "and its smallest", "at (1 + imbalance) × average")
+        parts += [f"{grain.capitalize()} grain: volume (smallest–largest load).", "", _table(head, lines), ""]
+    return _page(document, *parts[:-1])
+
+
+def networks(document: dict) -> str:
+    """Beyond the thesis: our engine and the library at the largest load of the incremental partition."""
+    rows = _rows(document, "networks")
+    found = {(row["network"], row["parts"], row["engine"]): row for row in rows}
+    lines = []
+    for network, parts in dict.fromkeys((row["network"], row["parts"]) for row in rows):
+        ours = found.get((network, parts, "counts"))
+        library = found.get((network, parts, "mtkahypar, ungrouped"))
+        first = ours or library
+        most = f"{first['incremental_max_over_avg']:.2f}"
+        cells = [network, str(parts), most, _number(first["incremental_volume"])]
+        lines.append([*cells, _against(ours), _seconds(ours), _against(library), _seconds(library)])
+    head = ("network", "N", "largest load / average", "incremental", "counts", "s", "mtkahypar, ungrouped", "s")
+    return _page(document, _table(head, lines))
+
+
+def targets(document: dict) -> str:
+    """VGG16 with FLOPs as weights, and the batch from which data parallelism sends less."""
+    found = {(row["grain"], row["parts"]): row for row in _rows(document, "targets")}
+    lines = []
+    for parts in sorted({parts for _, parts in found}):
+        cells = [str(parts)]
+        for grain in GRAINS:
+            row = found.get((grain, parts))
+            if row is None:
+                cells += [ABSENT] * 5
+                continue
+            cells += [_number(row["target"]), _number(row["volume"]), f"{row['max_over_avg']:.2f}", _seconds(row)]
+            cells.append(f"{row['break_even_batch']:.0f}" if row["break_even_batch"] else ABSENT)
+        lines.append(cells)
+    columns = ("noted before", "found", "largest / average", "s", "break-even batch")
+    head = ("N", *(f"{grain}: {column}" if column == columns[0] else column for grain in GRAINS for column in columns))
+    return _page(document, _table(head, lines))
+
+
+def sizes(document: dict) -> str:
+    """Hypergraphs: sizes, time and memory; and the time of the engines."""
+    lines = []
+    for row in _rows(document, "hypergraphs"):
+        memory = (f"{row['array_bytes'] / MEBIBYTE:.1f}", f"{(row['peak_bytes'] or 0) / MEBIBYTE:.0f}")
+        counted = [f"{row[name]:,}" for name in ("vertices", "nets", "pins")]
+        lines.append([row["network"], row["grain"], *counted, f"{row['build_s']:.3f}", *memory])
+    head = ("network", "grain", "vertices", "nets", "pins", "built in, s", "arrays, MiB", "peak of the process, MiB")
+    parts = [_table(head, lines), ""]
+    for row in _rows(document, "speed"):
+        if row["run"] == 1:
+            what = f"Engine '{row['engine']}', {row['network']} in {row['parts']} parts, weights '{row['weights']}'"
+            first = next(r for r in _rows(document, "speed", weights=row["weights"]) if r["first_in_process"])
+            parts.append(f"- {what}: {row['seconds']:.2f} s; {first['seconds']:.2f} s the first time in a process.")
+    compared = {row["engine"]: row for row in _rows(document, "multilevel")}
+    for engine, row in compared.items():
+        what = f"Engine '{engine}', {row['network']} in {row['parts']} parts"
+        peak = f"{(row['peak_bytes'] or 0) / MEBIBYTE:.0f} MiB"
+        parts.append(f"- {what}: volume {row['volume']:.1f} in {row['seconds']:.1f} s, peak {peak}.")
+    return _page(document, *parts)
+
+
+def epochs(document: dict) -> str:
+    """Table 5.14 as printed, and in one unit."""
+    rows = [row for row in _rows(document, "naive", what="epoch") if row["engine"] is None]
+    lines = [
+        [
+            f"{row['parts']}, {row['batch']}",
+            f"{row['data_parallel_gib']:,.1f}",
+            f"{row['plan_gi_values']:,.1f}",
+            f"{row['mixed_reduction']:.0%}",
+            f"{row['plan_gib']:,.1f}",
+            f"{row['reduction']:.0%}",
+            f"{row['break_even_batch']:.0f}",
+        ]
+        for row in rows
+    ]
+    means = [f"{mean(row[name] for row in rows):.1%}" for name in ("mixed_reduction", "reduction")]
+    lines.append(["mean", "", "", means[0], "", means[1], ""])
+    head = ("N, batch", "data parallelism, GiB", "hypergraph, 2^30 values", "as printed", "in GiB", "in one unit")
+    return _page(document, _table((*head, "break-even batch"), lines))
+
+
+TABLES: dict[str, Callable[[dict], str]] = {
+    "partition": front,
+    "partition:races": races,
+    "partition:targets": targets,
+    "partition:networks": networks,
+    "partition:sizes": sizes,
+    "partition:epochs": epochs,
+}
+
+
+def _rows(document: dict, part: str, **keys) -> list[dict]:
+    rows = document["parts"].get(part, {"rows": []})["rows"]
+    return [row for row in rows if all(row[key] == value for key, value in keys.items())]
+
+
+def _lines(document: dict, grain: str, race: str, imbalance: float) -> dict[tuple[str, int], dict]:
+    """(engine, parts) -> row."""
+    rows = _rows(document, grain, what="partition", race=race, imbalance=imbalance)
+    return {(row["engine"], row["parts"]): row for row in rows}
+
+
+def _number(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.1f}"
+
+
+def _ratio(row: dict | None) -> str:
+    if row is None or row["volume"] is None:
+        return ABSENT
+    return f"{row['volume']:.1f} ({row['ratio']:.2f})" + ("" if row["kept"] else " over the limit")
+
+
+def _loads(row: dict | None) -> str:
+    if row is None or row["volume"] is None:
+        return ABSENT
+    return f"{row['volume']:.1f} ({row['min_load']:.0f}–{row['max_load']:.0f})" + ("" if row["kept"] else " not kept")
+
+
+def _against(row: dict | None) -> str:
+    if row is None:
+        return ABSENT
+    return f"{row['volume']:.1f} ({row['over_incremental']:.2f})" + ("" if row["kept"] else " over the limit")
+
+
+def _seconds(row: dict | None) -> str:
+    return ABSENT if row is None else f"{row['seconds']:.1f}"
+
+
+def _table(head, rows) -> str:
+    return tabulate(rows, head, tablefmt="github", disable_numparse=True)
+
+
+def _page(document: dict, *parts: str) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in sorted(document["versions"].items()))
+    return "\n".join([*parts, "", f"*{document['origin']}, {document['date']}; {versions}.*"])

@@ -1,0 +1,126 @@
+"""benchmarks/partition.py: a rehearsal, what it does with a case that fails, and the tables written from its file."""
+
+import importlib
+import importlib.util
+import json
+import subprocess
+import sys
+
+import pytest
+
+TIMEOUT_S = 240
+
+
+@pytest.fixture
+def parts_of(root, monkeypatch):
+    """`parts_of(name)`: a module of benchmarks/partition_parts, imported as the benchmark does."""
+    monkeypatch.syspath_prepend(str(root / "benchmarks"))
+    return lambda name: importlib.import_module(f"partition_parts.{name}")
+
+
+@pytest.fixture
+def script(root, request, monkeypatch):
+    """`script(name)`: a script of benchmarks as a module."""
+
+    def load(name: str):
+        monkeypatch.setattr(sys, "path", list(sys.path))  # the scripts put their folder there
+        spec = importlib.util.spec_from_file_location(f"{name}_script", root / "benchmarks" / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="module")
+def rehearsal(request, tmp_path_factory):
+    """The file of `partition.py --quick` for the parts that take least."""
+    root, folder = request.getfixturevalue("root"), tmp_path_factory.mktemp("results")
+    command = [sys.executable, "benchmarks/partition.py", "--quick", "--out", str(folder)]
+    command += ["--parts", "hypergraphs", "naive", "coarse"]
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (path,) = folder.glob("partition-*.json")
+    return path
+
+
+def test_a_rehearsal_writes_the_file_as_it_is_described(rehearsal, parts_of):
+    stored, found = json.loads(rehearsal.read_text()), parts_of("document").read(rehearsal)
+    assert stored["format"] == "labkit-partition" and stored["complete"] and stored["quick"]
+    assert stored["origin"].startswith(f"recorded on {stored['machine']['cpu']}")
+    assert {"numpy", "numba", "mtkahypar"} <= set(stored["versions"])
+    assert list(found["parts"]) == ["hypergraphs", "naive", "coarse"]
+    assert not any(part["errors"] for part in found["parts"].values())
+    (graph,) = found["parts"]["hypergraphs"]["rows"]
+    assert (graph["network"], graph["vertices"], graph["peak_bytes"] > graph["array_bytes"]) == ("lenet5", 2167, True)
+    layer, *epochs = found["parts"]["naive"]["rows"]
+    assert layer["method"] == "layer" and len(epochs) == 3 and layer["remarks"][0].startswith("weights:")
+    (row,) = found["parts"]["coarse"]["rows"]
+    assert row["kept"] and row["engine"] == "counts" and row["volume"] < row["thesis_volume"]
+
+
+def test_the_tables_of_the_pages_are_written_from_it(rehearsal, script):
+    report = script("report")
+    text = "\n".join(f"<!-- table:{name} -->\n<!-- /table:{name} -->" for name in report.TABLES if "partition" in name)
+    found = " ".join(report.with_tables(text, rehearsal.parent).split())
+    assert "| 2 | 27 | 26.2 (0.97) |" in found
+    assert "| 2, 16 | 4,123.4 | 107.7 | 97% | 430.7 | 90% | 153 |" in found
+    assert "| lenet5 | fine | 2,167 | 286 | 4,451 |" in found
+    assert "| 0.1 | 2 | 27 (21195–21825) | 26.2 (" in found
+
+
+def test_the_newest_file_is_taken_whatever_the_machine(script, tmp_path):
+    report = script("report")
+    for name in ("partition-a-2026-01-02", "partition-b-cpu-2025-12-31", "ladder-sm_90-2026-01-01", "accuracy"):
+        (tmp_path / f"{name}.json").write_text("{}")
+    assert report.newest(tmp_path, "partition:races").stem == "partition-a-2026-01-02"
+    assert report.newest(tmp_path, "ladder-sm_90").stem == "ladder-sm_90-2026-01-01"
+    assert report.newest(tmp_path, "accuracy").stem == "accuracy"
+    assert report.newest(tmp_path, "cpu_engine") is None
+
+
+def test_cases_that_fail_or_take_too_long_are_recorded(script, parts_of, tmp_path):
+    benchmark, cases = script("partition"), parts_of("cases")
+    wrong = cases.Case("hypergraphs", "hypergraph", 60, {"network": "lenet", "grain": "fine"})
+    rows, seconds, error = benchmark.run(wrong)
+    assert rows == [] and seconds > 0 and "LabError: unknown network 'lenet'" in error
+    slow = cases.Case("coarse", "reproduction", 0.01, {"tables": ["5.10"], "engines": ["counts"]})
+    rows, _, late = benchmark.run(slow)
+    assert rows == [] and late.endswith("stopped after 0 s")
+    document = parts_of("document").Document(tmp_path / "a.json", {"quick": True})
+    document.add("coarse", [{"a": 1 / 3, "remarks": ["x", "y"]}, {"b": None, "remarks": ["y"]}], 1.26, error)
+    document.add("coarse", [{"a": 2}], 1, None)
+    found = parts_of("document").read(tmp_path / "a.json")
+    assert found["complete"] is False and found["parts"]["coarse"]["errors"] == [error]
+    assert found["parts"]["coarse"]["seconds"] == 2.3
+    assert found["parts"]["coarse"]["rows"][0] == {"a": 0.333333, "remarks": ["x", "y"], "b": None}
+    assert found["parts"]["coarse"]["rows"][2] == {"a": 2, "remarks": None, "b": None}
+
+
+def test_work_of_the_other_parts(parts_of):
+    work = parts_of("work").WORK
+    first, later = work["speed"]("lenet5", 2, "counts", "flops", again=1)
+    assert first["first_in_process"] and not later["first_in_process"] and (later["run"], later["seed"]) == (1, 1)
+    (library,) = work["against"]("lenet5", 2, "mtkahypar, ungrouped")
+    assert library["kept"] and library["volume"] > 0 and library["first_s"] > 0
+    (target,) = work["targets"]("coarse", [2])
+    assert target["kept"] and target["over_target"] < 1.01 and target["break_even_batch"] > 100
+    (beyond,) = work["beyond"]("lenet5", "counts", [3])
+    assert beyond["kept"] and beyond["over_incremental"] <= 1
+    assert beyond["max_over_avg"] <= beyond["incremental_max_over_avg"] * (1 + 1e-9)
+
+
+def test_every_part_has_a_case_and_every_case_its_work(parts_of):
+    cases, work = parts_of("cases"), parts_of("work")
+    assert {case.part for case in cases.full()} >= {case.part for case in cases.quick()}
+    assert {case.work for case in cases.full()} == set(work.WORK)
+    reproduced = [case.arguments for case in cases.full() if case.work == "reproduction"]
+    tables = {table for arguments in reproduced for table in arguments["tables"]}
+    assert {"5.2", "5.14", "A.7", "A.12"} <= tables
+    assert all(json.loads(json.dumps(arguments)) for arguments in reproduced)
+
+
+def test_it_says_what_parts_there_are(root):
+    command = [sys.executable, "benchmarks/partition.py", "--parts", "fin"]
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert ran.returncode == 2 and "invalid choice: 'fin'" in ran.stderr
