@@ -59,7 +59,7 @@ def limits(weights: np.ndarray, parts: int, imbalance: float, names=None, alone:
         raise LabError(
             f"imbalance {imbalance:g} over {parts} parts cannot be met: {name} alone is "
             f"{weights.max() / average:.3f} times the average load",
-            f"give an imbalance of {least:g} or more, fewer parts, or a finer method",
+            f"give an imbalance of {least:g} or more, fewer parts, a finer method, or alone=True",
         )
     cap[: len(heavy)] = heavy
     return Limits(cap)

@@ -19,6 +19,7 @@ from labkit.partition.tasks import Tasks
 from labkit.partition.weights import Weights, layer_work
 
 BUILD = {"coarse": coarse, "fine": fine}
+FINER = {"coarse": "method 'fine' or dense='neuron'", "fine": "dense='neuron'"}
 SHOWN = 1000  # ratios in errors are rounded up to a thousandth, so that what is printed can be typed
 
 
@@ -49,6 +50,11 @@ def by_hypergraph(
     layer_work(tasks, weights)
     problem = BUILD[grain](tasks, weights, dense=dense)
     work = problem.hypergraph.weights
+    if parts > (work > 0).sum():
+        raise LabError(
+            f"{parts} parts for {(work > 0).sum()} tasks of {tasks.network.name} that have work",
+            f"give at most {(work > 0).sum()} parts, or take {FINER[grain]}",
+        )
     bounds = limits(work, parts, imbalance, names=task_names(problem), alone=alone)
     bounds = replace(bounds, floor=floor * work.sum() / parts)
     part = cut(problem, bounds, seed, progress)

@@ -6,7 +6,7 @@ from labkit.errors import LabError
 from labkit.partition.grains import DENSE
 from labkit.partition.tasks import Tasks
 
-FINER = {"filter": "'channel-incremental', which divides filters by channels", "channel": "dense='neuron'"}
+FINER = {"filter": "method 'channel-incremental', which divides filters", "channel": "dense='neuron'"}
 
 
 def filter_units(tasks: Tasks, dense: str) -> np.ndarray:
