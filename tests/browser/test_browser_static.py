@@ -7,15 +7,19 @@ from notebook_page import listen, move_every_control, settle, unnamed_controls
 from labkit.engine.events import TrainEvent
 from labkit.kernels.conv.forward import FORWARD
 from labkit.kernels.launch import Launch
+from labkit.network import zoo
+from labkit.partition.methods import partition
 from labkit.widgets import (
     KernelPoint,
     block_microscope,
     block_scheduler,
     convolution_walk,
     gradient_descent_stepper,
+    hypergraph_view,
     network_anatomy,
     roofline,
     static_page,
+    studio,
     training_view,
 )
 
@@ -41,6 +45,10 @@ def kernels():
     ]
 
 
+def divided(parts):
+    return partition(zoo.get("resnet18_32"), parts, "filter-incremental")
+
+
 def arrays():
     return [np.ones(shape, np.float32) for shape in ((2, 2, 7, 9), (2, 2, 3, 3), (2,), (2, 2, 7, 9))]
 
@@ -52,6 +60,8 @@ VIEWS = {
     "roofline": lambda: roofline(kernels(), own=(12, 16.4, 1.5)),
     "scheduler": lambda: block_scheduler(mapping="data", batch=100, channels=40, gpu="p100", spread=30),
     "descent": lambda: gradient_descent_stepper("logistic", "momentum", batch=8),
+    "studio": lambda: studio("resnet18_32", 16, "filter-incremental", plans=[divided(16), divided(5)]),
+    "hypergraph": lambda: hypergraph_view("residual_block", 3, "fine", graph=True),
     "microscope": lambda: block_microscope(FORWARD["hybrid"], Launch((2, 2, 1), 64, 72), *arrays(), *[1] * 5, 0),
 }
 # What to do by keyboard so that the sentence of the view changes: a button to focus, and a key.
@@ -60,6 +70,8 @@ MOVES = {
     "convolution": ("Step", "s"),
     "descent": ("Step", "s"),
     "scheduler": ("Reset", "s"),
+    "hypergraph": ("All in part 0", "Enter"),
+    "studio": ("Undo", "g"),
     "microscope": ("Step", "s"),
 }
 

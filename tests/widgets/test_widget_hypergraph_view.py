@@ -44,7 +44,7 @@ def test_a_gain_is_what_the_cut_falls_by(name, grain, parts, run_js):
     moves = [(int(v), int(rng.integers(0, parts))) for v in rng.permutation(problem.vertices.count)[:12]]
     body = f"const r = {record}, p = {part.tolist()}, t = m.tally(r, p, {parts})"
     got = run_js(
-        MODULE, f"(m) => {{ {body}; return {json.dumps(moves)}.map(([v, q]) => m.gain(r, t.rows, p, v, q)); }}"
+        MODULE, f"(m) => {{ {body}; return {json.dumps(moves)}.map(([v, q]) => m.gain(r, t.rows, p, [v], q)); }}"
     )
     for (v, to), gain in zip(moves, got, strict=True):
         after = part.copy()

@@ -15,10 +15,14 @@ function tally({ nets, weights }, part, parts) {
   return { rows, loads, cut: rows.reduce((sum, row) => sum + row.cost, 0) };
 }
 
-// By how much the cut falls if vertex v moves to part `to`.
-const gain = ({ nets }, rows, part, v, to) => nets.reduce((sum, { pins, cost }, e) => (
-  part[v] === to || !pins.includes(v) ? sum
-    : sum + cost * ((rows[e].counts[part[v]] === 1) - (rows[e].counts[to] === 0))), 0);
+// By how much the cut falls if the vertices `group`, all of one part, move to part `to`.
+function gain({ nets }, rows, part, group, to) {
+  const from = part[group[0]];
+  return from === to ? 0 : nets.reduce((sum, { pins, cost }, e) => {
+    const count = pins.filter((v) => group.includes(v)).length, { counts } = rows[e];
+    return count ? sum + cost * ((counts[from] === count) - (counts[to] === 0)) : sum;
+  }, 0);
+}
 
 // "0", "0 and 2", "0, 1 and 2".
 const listed = (all) => all.join(", ").replace(/,\s([^,]*)$/, " and $1");
@@ -70,68 +74,37 @@ function bend(a, b, from, to, { slot, row }) {
   return `M${x} ${a.y}C${x + half} ${a.y - lift} ${end - half} ${b.y - lift} ${end} ${b.y}`;
 }
 
-// The picture. press(kind, i, key): what a click (key "") or a key on vertex or net i does; without it, nothing can be
-// pressed, and nets are drawn as a graph: one edge from the vertex that sends to each that receives.
-// paint({part, rows, net, at, marks}): net: the one that is pointed out; at: other places of the vertices, marks: their
-// classes.
-function bipartite(caption, record, press) {
-  const { nets, names, heads } = record, graph = !press;
-  const knob = (kind, i, ...inside) => svg("g", { class: `labkit-${kind}`, role: press && "button", tabindex: press && -1,
-    onclick: () => { enter(knobs[kind][i]); press?.(kind, i, ""); } }, ...inside);
+// The picture; `graph`: without diamonds, one edge from the vertex that sends to each that receives.
+// paint({part, rows, net, group, marks}): net: the one that is pointed out; group: per vertex the one that stands for it
+// (where it is merged with others, which are then drawn as one); marks: classes of the vertices.
+function bipartite(caption, record, graph) {
+  const { nets, names, heads } = record;
+  const knob = (kind, ...inside) => svg("g", { class: `labkit-${kind}` }, ...inside);
   const lines = nets.map(({ pins }) => pins.map(() => svg("path")));
-  const knobs = { net: [], vertex: [] };
-  nets.forEach((_, e) => knobs.net.push(knob("net", e, svg("path", { d: "M-8 0L0-8L8 0L0 8Z" }), svg("text", { y: -12 }))));
-  names.forEach((_, v) => knobs.vertex.push(knob("vertex", v, svg("circle"), svg("text", { y: 4.5 }), svg("text"))));
+  const knobs = { net: nets.map(() => knob("net", svg("path", { d: "M-8 0L0-8L8 0L0 8Z" }), svg("text", { y: -12 }))),
+    vertex: names.map(() => knob("vertex", svg("circle"), svg("text", { y: 4.5 }), svg("text"))) };
   const titles = heads.flatMap(([, ...texts]) => texts.map((text, i) => svg("text", { y: 12 + 14 * i }, text)));
-  const drawing = svg("svg", { class: "labkit-bipartite", role: graph ? "img" : "group", "aria-label": caption },
+  const drawing = svg("svg", { class: "labkit-bipartite", role: "img", "aria-label": caption },
     svg("g", { class: "labkit-heads" }, ...titles), svg("g", {}, ...lines.flat()), ...(graph ? [] : knobs.net),
     ...knobs.vertex);
   const columns = Math.max(...record.columns), room = el("div", { class: "labkit-wide" }, drawing);
   const node = el("div", { class: "labkit-plot", style: `flex-basis:${66 * columns}px` },
     el("div", { class: "labkit-caption" }, caption), room);
   let place, now;
-
-  function enter(next) {
-    if (graph) return;
-    drawing.querySelector("[tabindex='0']")?.setAttribute("tabindex", -1);
-    next.setAttribute("tabindex", 0);
-    next.focus();
-  }
-  // The nearest neighbour in the direction of an arrow key.
-  function walk([dx, dy], from) {
-    const all = ["vertex", "net"].flatMap((kind) => knobs[kind].map((one, i) => ({ kind, i, ...spot(kind, i) })));
-    const here = all.find(({ kind, i }) => knobs[kind][i] === from), far = (one) => {
-      const along = (one.x - here.x) * dx + (one.y - here.y) * dy, off = Math.abs((one.x - here.x) * dy + (one.y - here.y) * dx);
-      return along < 1 || (dy && off > 1) ? Infinity : along + 0.5 * off;
-    };
-    const best = all.reduce((a, b) => (far(b) < far(a) ? b : a));
-    if (far(best) === Infinity) return;
-    enter(knobs[best.kind][best.i]);
-    press(best.kind, best.i, "walk");
-  }
-  const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  drawing.addEventListener("keydown", (event) => {
-    const from = event.target, kind = knobs.net.includes(from) ? "net" : "vertex", i = knobs[kind].indexOf(from);
-    if (i < 0 || graph || event.ctrlKey || event.metaKey || event.altKey) return;
-    const key = event.key === "Enter" || event.key === " " ? "" : event.key;
-    if (arrows[key]) walk(arrows[key], from);
-    else if (!/^\d?$/.test(key)) return;
-    else press(kind, i, key);
-    event.preventDefault();
-  });
-  const spot = (kind, i) => (kind === "net" ? place.nets[i] : now.at?.[i] ?? place.vertices[i]);
+  const spot = (kind, i) => (kind === "net" ? place.nets[i] : place.vertices[now.group?.[i] ?? i]);
 
   function draw() {
     if (!node.clientWidth || !now) return;
     theme(node);
     const width = Math.max(node.clientWidth, 46 * columns);
     place = layout(record, width, graph);
-    const { part, rows, net: chosen = -1, marks = [] } = now, r = place.radius;
+    const { part, rows, net: chosen = -1, marks = [], group = part.map((_, v) => v) } = now, r = place.radius;
     dress(drawing, { width, height: place.height }, []);
     let k = 0;
     for (const [column, ...texts] of heads) for (const _ of texts) titles[k++].setAttribute("x", place.x(column));
     nets.forEach(({ name, pins, hub }, e) => {
-      const row = rows[e], cut = row.lambda > 1, mood = chosen < 0 ? "" : e === chosen ? " labkit-on" : " labkit-off";
+      const row = rows[e], cut = row.lambda > 1, inside = pins.every((v) => group[v] === group[hub]);
+      const mood = inside ? " labkit-gone" : chosen < 0 ? "" : e === chosen ? " labkit-on" : " labkit-off";
       pins.forEach((v, i) => {
         const split = graph ? part[v] !== part[hub] : cut, from = spot("vertex", v);
         dress(lines[e][i], { "data-part": part[v], class: (split ? "labkit-cut" : "") + mood,
@@ -145,30 +118,32 @@ function bipartite(caption, record, press) {
     const pins = nets[chosen]?.pins;
     names.forEach((name, v) => {
       const { x, y } = spot("vertex", v), [circle, own, number] = knobs.vertex[v].children;
-      const mood = !pins ? "" : pins.includes(v) ? " labkit-on" : " labkit-off";
+      const more = group.filter((one) => one === v).length - 1;
+      const mood = more < 0 ? " labkit-gone" : !pins ? "" : pins.includes(v) ? " labkit-on" : " labkit-off";
       dress(knobs.vertex[v], { transform: `translate(${x} ${y})`, class: `labkit-vertex${mood} ${marks[v] ?? ""}`,
         "data-part": part[v], "aria-label": `Vertex ${v}, ${name}: part ${part[v]}` }, []);
-      circle.setAttribute("r", r);
+      circle.setAttribute("r", r + Math.min(more, 5));
       own.textContent = part[v];
-      dress(number, { x: -r + 1, y: -r + 1 }, []);
-      number.textContent = v;
+      dress(number, { x: -r + 1, y: -r + 1 - Math.min(more, 5) }, []);
+      number.textContent = more > 0 ? `${v} +${more}` : v;
     });
-    if (!graph && !drawing.querySelector("[tabindex='0']")) knobs.vertex[0].setAttribute("tabindex", 0);
   }
   const close = watch(node, draw);
-  return { node, close, paint: (view) => { now = view; draw(); }, name: (text) => { drawing.ariaLabel = `${caption}. ${text}`; } };
+  return { node, drawing, knobs, spot, close, paint: (view) => { now = view; draw(); },
+    name: (text) => { drawing.ariaLabel = `${caption}. ${text}`; } };
 }
 
-// A bar for each part's load; a line at the average, and at the limit where there is one.
-function loadBars(limit = 0) {
+// A bar for each part's load; a thin line at the average, and a thick one at the limit where there is one.
+function loadBars(limit) {
   const node = el("div", { class: "labkit-loads" });
   const set = ({ loads }) => {
-    const { shares } = balance(loads), n = loads.length, most = Math.max(...shares, (1 + limit) / n);
+    const { shares } = balance(loads), n = loads.length, most = Math.max(...shares, (1 + (limit ?? 0)) / n);
+    const at = (part) => `${100 * part / most}%`, over = (part) => limit != null && part * n > (1 + limit) * 1.000001;
     node.replaceChildren(...shares.map((part, p) => el("div", { "data-part": p },
       el("span", {}, `part ${p}`),
-      el("span", { class: "labkit-load", style: `--lk-average:${100 / n / most}%;--lk-limit:${100 * (1 + limit) / n / most}%` },
-        el("span", { style: `width:${100 * part / most}%` })),
-      el("span", {}, `${share(part)}, ${sig(part * n, 3)} × average`))));
+      el("span", { class: "labkit-load" }, el("span", { style: `width:${at(part)}` }), el("i", { style: `left:${at(1 / n)}` }),
+        limit == null ? null : el("i", { class: "labkit-limit", style: `left:${at((1 + limit) / n)}` })),
+      el("span", {}, `${share(part)}, ${sig(part * n, 3)} × average${over(part) ? `, over ${sig(1 + limit)}` : ""}`))));
   };
   return { node, set };
 }

@@ -28,6 +28,43 @@ function graphSentence({ count, of, cut }, coarseCut) {
   return `As a multistage graph: ${count} of ${of} edges are cut, ${grouped(cut)} elements${factor}.`;
 }
 
+// Lets vertices and nets of a picture be pressed: press(kind, i, key), key "" for a click, Enter or the space bar, a
+// digit, or "walk" where an arrow key has come to it. One of them can be reached by Tab, the others by arrow keys.
+function pressable({ drawing, knobs, spot }, press) {
+  const all = ["vertex", "net"].flatMap((kind) => knobs[kind].map((knob, i) => ({ kind, i, knob })));
+  let current = all[0].knob;
+  const enter = (knob) => {
+    current.setAttribute("tabindex", -1);
+    current = knob;
+    current.setAttribute("tabindex", 0);
+    current.focus();
+  };
+  for (const { kind, i, knob } of all)
+    dress(knob, { role: "button", tabindex: knob === current ? 0 : -1,
+      onclick: () => { enter(knob); press(kind, i, ""); } }, []);
+  drawing.setAttribute("role", "group");
+  const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  const walk = ([dx, dy], from) => { // to the nearest neighbour in that direction
+    const here = spot(from.kind, from.i), far = all.map(({ kind, i }) => {
+      const { x, y } = spot(kind, i), along = (x - here.x) * dx + (y - here.y) * dy;
+      const off = Math.abs((x - here.x) * dy + (y - here.y) * dx);
+      return along < 1 || (dy && off > 1) ? Infinity : along + 0.5 * off;
+    });
+    const least = Math.min(...far), next = all[far.indexOf(least)];
+    if (least === Infinity) return;
+    enter(next.knob);
+    press(next.kind, next.i, "walk");
+  };
+  drawing.addEventListener("keydown", (event) => {
+    const from = all.find(({ knob }) => knob === event.target), key = event.key.replace(/^(Enter| )$/, "");
+    if (!from || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (arrows[key]) walk(arrows[key], from);
+    else if (/^\d?$/.test(key)) press(from.kind, from.i, key);
+    else return;
+    event.preventDefault();
+  });
+}
+
 function render({ model, el: host }) {
   const grains = model.get("grains"), batch = model.get("batch"), start = model.get("start");
   const view = {};
@@ -54,8 +91,9 @@ function render({ model, el: host }) {
   };
   const act = [["Start again", reset, "r"], ["All in part 0", () => put(view.part.map(() => 0))]];
   const pictures = Object.fromEntries(Object.keys(other).filter((grain) => grains[grain])
-    .map((grain) => [grain, bipartite(`Hypergraph, ${grain} grain`, grains[grain], press)]));
-  const graph = bipartite("Multistage graph", grains.coarse), said = el("div", { class: "labkit-note" });
+    .map((grain) => [grain, bipartite(`Hypergraph, ${grain} grain`, grains[grain])]));
+  for (const one of Object.values(pictures)) pressable(one, press);
+  const graph = bipartite("Multistage graph", grains.coarse, true), said = el("div", { class: "labkit-note" });
   const aside = el("div", {}, graph.node, said);
   const bars = loadBars(), status = statusLine();
   const nets = dataTable("Data table: nets", ["net", "cost", "pins", "parts", "λ", "(λ − 1) · cost"], () =>
@@ -65,7 +103,7 @@ function render({ model, el: host }) {
     ["vertex", "task", model.get("unit"), "part", "gain of a move to part"], () => view.record.names.map((name, v) => ({
       cells: [v, name, grouped(view.record.weights[v]), view.part[v], Array.from({ length: view.set.parts }, (_, to) => to)
         .filter((to) => to !== view.part[v])
-        .map((to) => `${to}: ${grouped(gain(view.record, view.found.rows, view.part, v, to))}`).join("; ")] })));
+        .map((to) => `${to}: ${grouped(gain(view.record, view.found.rows, view.part, [v], to))}`).join("; ")] })));
   const graphs = dataTable("Data table: edges of the multistage graph against nets",
     ["map", "cut edges", "edges", "λ − 1", "graph counts", "hypergraph counts"], () =>
       grains.coarse.nets.map((net, e) => ({ cells: [net.name, view.edges.rows[e].count, view.edges.rows[e].of,

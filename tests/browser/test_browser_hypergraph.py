@@ -1,0 +1,59 @@
+"""Hypergraph view and move stepper in JupyterLab: vertices moved by keyboard, nets held, a recording stepped."""
+
+import pytest
+from notebook_page import move_every_control, open_notebook, run_all, settle, unnamed_controls, use_theme
+
+pytestmark = pytest.mark.browser
+
+VIEW = """from labkit.widgets import hypergraph_view
+view = hypergraph_view("figure", batch=32)
+view"""
+
+
+def test_vertices_are_moved_by_keyboard(chromium, lab, write_notebook, artifacts):
+    name = write_notebook("hypergraph_view", VIEW)
+    with open_notebook(chromium, lab, name) as (page, problems):
+        assert run_all(page) == []
+        widget = page.locator(".labkit-hypergraph")
+        widget.wait_for()
+        settle(page)
+        assert unnamed_controls(widget) == []
+        status = widget.get_by_role("status")
+        assert status.inner_text().startswith("Cut 320 elements per sample, 10,240 for a batch of 32 (40,960 bytes)")
+        widget.screenshot(path=artifacts / "hypergraph_light.png")
+
+        widget.get_by_role("slider", name="Parts").focus()
+        page.keyboard.press("Tab")  # the number beside it
+        for _ in range(4):
+            page.keyboard.press("Tab")
+        focused = "() => document.activeElement.getAttribute('aria-label')"
+        assert page.evaluate(focused) == "Vertex 0, map 0 of input: part 0"
+        page.keyboard.press("ArrowRight")  # net of map 0 of the input
+        settle(page)
+        assert status.inner_text().endswith("Net of map 0 of input: all 5 pins in part 0, λ = 1, costs nothing.")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")  # the vertex that is nearest goes to the next part, the net is held
+        settle(page)
+        assert page.evaluate(focused) == "Vertex 3, filter 0 of conv1: part 1"
+        assert status.inner_text().endswith("Net of map 0 of input: pins in parts 0 and 1, λ = 2, costs 64 elements.")
+        page.keyboard.press("0")
+        page.keyboard.press("5")  # there is no part 5
+        settle(page)
+        assert status.inner_text().endswith("all 5 pins in part 0, λ = 1, costs nothing.")
+        widget.screenshot(path=artifacts / "hypergraph_held.png")
+
+        page.keyboard.press("Escape")
+        widget.get_by_role("checkbox", name="Multistage graph").press("Space")
+        widget.get_by_role("combobox", name="Grain").select_option("fine")
+        settle(page)
+        assert "Cut 320 elements" in status.inner_text() and "of 20 nets are cut" in status.inner_text()
+        assert "10 of 31 edges are cut, 640 elements: 2 times the 320" in widget.inner_text()
+        vertex = widget.get_by_role("button", name="Vertex 30, channel 3 of filter 2 of conv2: part 1")
+        vertex.click()
+        settle(page)
+        assert widget.get_by_role("button", name="Vertex 30, channel 3 of filter 2 of conv2: part 0").is_visible()
+        use_theme(page, "JupyterLab Dark")
+        settle(page)
+        widget.screenshot(path=artifacts / "hypergraph_dark.png")
+        assert move_every_control(page, widget) == []
+        assert problems == []
