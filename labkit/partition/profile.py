@@ -54,7 +54,7 @@ def layer_seconds(
 
 
 def profile_batch(network: Network) -> int:
-    """The largest batch, up to 32 as in the thesis, whose activations fit into 256 MiB: 4 samples of VGG16."""
+    """The largest batch, up to the 32 of the thesis, whose activations fit into 256 MiB: 4 samples of VGG16."""
     return max(1, min(MOST_BATCH, MOST_ACTIVATION_BYTES // max(FLOAT_BYTES, activation_bytes(network, 1))))
 
 

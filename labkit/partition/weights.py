@@ -16,7 +16,7 @@ import numpy as np
 from labkit.errors import LabError, suggest
 from labkit.machine.origin import MEASURED_HERE, MODELLED
 from labkit.network import zoo
-from labkit.partition.profile import REPEATS, layer_seconds
+from labkit.partition.profile import REPEATS, layer_seconds, profile_batch
 from labkit.partition.tasks import Tasks
 from labkit.partition.trace import tasks_of
 
@@ -69,8 +69,9 @@ def profile(
 
     Two measurements differ, and so may the plans made from them: measure once, and give the same Weights to each.
     """
+    batch = profile_batch(tasks.network) if batch is None else batch
     found = layer_seconds(tasks, batch, repeats, threads, progress)
-    return Weights("profile", found, "seconds per sample, FP + BP + KU", MEASURED_HERE)
+    return Weights("profile", found, f"seconds per sample of FP, BP and KU in batches of {batch}", MEASURED_HERE)
 
 
 def mix(

@@ -46,7 +46,7 @@ def test_profile_counts_every_phase_to_the_layer_that_does_it(a_clock_that_count
     expected = np.array([0, stem, a, 3, 3]) + share * (joined + flat)
     assert found.work.tolist() == (expected / 2).tolist(), "per sample of a batch of 2"
     assert (found.name, found.origin) == ("profile", MEASURED_HERE)
-    assert "per sample" in found.unit
+    assert found.unit == "seconds per sample of FP, BP and KU in batches of 2"
 
 
 def test_profile_is_the_median_of_the_repetitions(monkeypatch):

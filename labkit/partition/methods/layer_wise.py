@@ -2,7 +2,9 @@
 
 The thesis looks for its cut points by halving again and again. Here the heaviest part is as light as any choice of cut
 points can make it, by dynamic programming; among the choices that reach this the one with the smallest communication
-volume is taken, and among those the one that cuts earliest.
+volume is taken, and among those the one that cuts earliest. On VGG16 by FLOPs in 2 and 4 parts that gives the thesis's
+cuts. In 8 parts no cuts are lighter than the thesis's, but others are as light and send 37 % less (82.8 instead of
+131.7 in its unit, 2^20 values for 32 images).
 """
 
 import numpy as np
