@@ -1,5 +1,6 @@
 """The front of all methods, and the hypergraph methods around an engine: what it is given, and how it is checked."""
 
+import doctest
 import inspect
 from dataclasses import dataclass, field
 
@@ -8,7 +9,7 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.network import zoo
-from labkit.partition import Weights, coarse, flops, loads, tasks_of, volume
+from labkit.partition import Weights, coarse, flops, loads, methods, tasks_of, volume
 from labkit.partition.engines import registry
 from labkit.partition.methods import METHODS, partition
 
@@ -252,3 +253,7 @@ def test_volume_and_balance_of_a_plan_are_those_of_the_engine():
     plan = partition(VGG, 4, engine=Greedy(), imbalance=0.05)
     assert loads(plan, flops(tasks_of(VGG))).max_over_avg <= 1.05
     assert volume(plan).elements > 0
+
+
+def test_the_example_in_the_documentation():
+    assert doctest.testmod(methods).failed == 0
