@@ -67,6 +67,7 @@ def test_the_tables_of_the_pages_are_written_from_it(rehearsal, script):
     assert "| 2, 16 | 4,123.4 | 107.7 | 97% | 430.7 | 90% | 153 |" in found
     assert "| lenet5 | fine | 2,167 | 286 | 4,451 |" in found
     assert "| 0.1 | 2 | 27 (21195–21825) | 26.2 (" in found
+    assert "| coarse | counts | thesis-max | 1 | 1 | 1 | 0.97 |" in found
 
 
 def test_the_newest_file_is_taken_whatever_the_machine(script, tmp_path):

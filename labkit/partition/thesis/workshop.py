@@ -1,4 +1,4 @@
-"""VGG16's hypergraphs, built once, and every partition of it that has been made for one reproduction."""
+"""VGG16's hypergraphs, built once, and the partitions of it that have been made for one reproduction."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Found:
 
 
 class Workshop:
-    """Makes partitions of VGG16 with the inferred weights, and keeps them.
+    """Makes partitions of VGG16 with the inferred weights.
 
     seed: of every engine. longest_s: an engine is stopped after so many seconds, at the next time that it reports its
     progress; None lets it end.
@@ -71,14 +71,17 @@ class Workshop:
         return self._problems[grain]
 
     def find(self, printed: Figures, engine: str | None, race: str, progress: Progress | None = None) -> Found:
-        """Our partition beside one of the thesis's; made once, then kept.
+        """Our partition beside one of the thesis's; made once, then kept, but for the large ones of the fine grain.
 
         What `progress` raises ends the search and is passed on; any other failure of an engine is a Found with `error`.
         """
         key = (printed.method, printed.parts, printed.imbalance, engine, race)
-        if key not in self._found:
-            self._found[key] = self._defined(printed) if race == NO_RACE else self._cut(printed, engine, race, progress)
-        return self._found[key]
+        if key in self._found:
+            return self._found[key]
+        found = self._defined(printed) if race == NO_RACE else self._cut(printed, engine, race, progress)
+        if printed.method != "fine":
+            self._found[key] = found
+        return found
 
     def _defined(self, printed: Figures) -> Found:
         dense = "neuron" if printed.method == NEURONS else "layer"
