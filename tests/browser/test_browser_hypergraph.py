@@ -47,7 +47,7 @@ def test_vertices_are_moved_by_keyboard(chromium, lab, write_notebook, artifacts
         widget.get_by_role("combobox", name="Grain").select_option("fine")
         settle(page)
         assert "Cut 320 elements" in status.inner_text() and "of 20 nets are cut" in status.inner_text()
-        assert "10 of 31 edges are cut, 640 elements: 2 times the 320" in widget.inner_text()
+        assert "10 of 61 edges are cut, 640 elements: 2 times the 320" in widget.inner_text()
         vertex = widget.get_by_role("button", name="Vertex 30, channel 3 of filter 2 of conv2: part 1")
         vertex.click()
         settle(page)

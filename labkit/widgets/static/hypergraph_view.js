@@ -5,7 +5,8 @@ const refine = (part, { of }) => of.map((v) => part[v]);
 const coarsen = (part, { of }) => of.reduce((out, c, v) => { out[c] = part[v]; return out; }, []);
 const digits = (part) => part.join("");
 
-// The multistage graph: per net an edge from the vertex that sends to each that receives; each that is cut costs.
+// The multistage graph: per net an edge between the vertex that makes its maps (or adds up its sums) and each other pin;
+// each that is cut is charged.
 function edges({ nets }, part) {
   const rows = nets.map(({ pins, hub, cost }) => {
     const count = pins.filter((v) => part[v] !== part[hub]).length;
@@ -23,8 +24,8 @@ function sentence(record, found, net, batch) {
     + `\n${net < 0 ? "No net is held." : netSentence(record.nets[net], found.rows[net])}`;
 }
 
-function graphSentence({ count, of, cut }, coarseCut) {
-  const factor = cut ? `: ${sig(cut / coarseCut, 3)} times the ${grouped(coarseCut)} of the coarse hypergraph` : "";
+function graphSentence({ count, of, cut }, sent) {
+  const factor = cut ? `: ${sig(cut / sent, 3)} times the ${grouped(sent)} that the hypergraph counts` : "";
   return `As a multistage graph: ${count} of ${of} edges are cut, ${grouped(cut)} elements${factor}.`;
 }
 
@@ -90,11 +91,10 @@ function render({ model, el: host }) {
     graph: toggle("Multistage graph", state.get().graph, (graph) => state.put({ graph })),
   };
   const act = [["Start again", reset, "r"], ["All in part 0", () => put(view.part.map(() => 0))]];
-  const pictures = Object.fromEntries(Object.keys(other).filter((grain) => grains[grain])
-    .map((grain) => [grain, bipartite(`Hypergraph, ${grain} grain`, grains[grain])]));
-  for (const one of Object.values(pictures)) pressable(one, press);
-  const graph = bipartite("Multistage graph", grains.coarse, true), said = el("div", { class: "labkit-note" });
-  const aside = el("div", {}, graph.node, said);
+  const pictures = Object.entries(grains).map(([grain, record]) => ({ grain, graph: bipartite("Multistage graph", record, 1),
+    main: bipartite(`Hypergraph, ${grain} grain`, record) }));
+  for (const { main } of pictures) pressable(main, press);
+  const said = el("div", { class: "labkit-note" }), aside = el("div", {}, ...pictures.map(({ graph }) => graph.node), said);
   const bars = loadBars(), status = statusLine();
   const nets = dataTable("Data table: nets", ["net", "cost", "pins", "parts", "λ", "(λ − 1) · cost"], () =>
     view.record.nets.map((net, e) => ({ mark: view.found.rows[e].lambda > 1, cells: [net.name, grouped(net.cost),
@@ -105,38 +105,36 @@ function render({ model, el: host }) {
         .filter((to) => to !== view.part[v])
         .map((to) => `${to}: ${grouped(gain(view.record, view.found.rows, view.part, [v], to))}`).join("; ")] })));
   const graphs = dataTable("Data table: edges of the multistage graph against nets",
-    ["map", "cut edges", "edges", "λ − 1", "graph counts", "hypergraph counts"], () =>
-      grains.coarse.nets.map((net, e) => ({ cells: [net.name, view.edges.rows[e].count, view.edges.rows[e].of,
-        view.coarse.rows[e].lambda - 1, grouped(view.edges.rows[e].cost), grouped(view.coarse.rows[e].cost)] })));
+    ["net", "cut edges", "edges", "λ − 1", "graph counts", "hypergraph counts"], () =>
+      view.record.nets.map((net, e) => ({ cells: [net.name, view.edges.rows[e].count, view.edges.rows[e].of,
+        view.found.rows[e].lambda - 1, grouped(view.edges.rows[e].cost), grouped(view.found.rows[e].cost)] })));
   const bar = (...list) => el("div", { class: "labkit-bar" }, ...list);
   root.append(bar(...Object.values(fields).map((one) => one.node),
     el("span", { class: "labkit-buttons" }, ...act.map(([text, run, key]) => button(text, run, { key })))),
   el("div", { class: "labkit-note" }, model.get("legend")),
-  el("div", { class: "labkit-beside" }, ...Object.values(pictures).map((one) => one.node), aside), status.node,
+  el("div", { class: "labkit-beside" }, ...pictures.map(({ main }) => main.node), aside), status.node,
   bars.node, nets.node, vertices.node, graphs.node);
 
   function refresh() {
     const set = view.set = state.get(), record = view.record = grains[set.grain], part = view.part = parse(set);
     const found = view.found = tally(record, part, set.parts);
-    const owners = set.grain === "fine" ? coarsen(part, grains.fine) : part;
-    view.coarse = tally(grains.coarse, owners, set.parts);
-    view.edges = edges(grains.coarse, owners);
+    view.edges = edges(record, part);
     for (const [key, field] of Object.entries(fields)) field.set(set[key]);
     const text = sentence(record, found, set.net, batch);
-    for (const [grain, picture] of Object.entries(pictures)) {
-      picture.node.hidden = grain !== set.grain;
-      if (grain === set.grain) picture.paint({ part, rows: found.rows, net: set.net });
-    }
+    said.textContent = graphSentence(view.edges, found.cut);
     aside.hidden = graphs.node.hidden = !set.graph;
-    graph.paint({ part: owners, rows: view.coarse.rows, net: set.grain === "coarse" ? set.net : -1 });
-    said.textContent = graphSentence(view.edges, view.coarse.cut);
-    graph.name(said.textContent);
+    for (const { grain, main, graph } of pictures) {
+      main.node.hidden = graph.node.hidden = grain !== set.grain;
+      if (grain !== set.grain) continue;
+      for (const one of [main, graph]) one.paint({ part, rows: found.rows, net: set.net });
+      graph.name(said.textContent);
+    }
     status.set(text);
     bars.set(found);
     for (const one of [nets, vertices, graphs]) one.fill();
   }
   refresh();
-  return () => { state.close(); graph.close(); for (const one of Object.values(pictures)) one.close(); };
+  return () => { state.close(); for (const { main, graph } of pictures) { main.close(); graph.close(); } };
 }
 
 export { coarsen, edges, gain, graphSentence, layout, refine, sentence, tally };
