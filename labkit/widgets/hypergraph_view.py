@@ -15,7 +15,7 @@ from labkit.network import Network
 from labkit.network.sizes import check_batch
 from labkit.partition.grains import NetworkHypergraph
 from labkit.partition.plan import Plan
-from labkit.widgets._base import css, decode, encode, esm, one_of, within
+from labkit.widgets._base import css, decode, encode, esm, one_of, static_text, within
 from labkit.widgets._bipartite import (
     GRAINS,
     MOST_PARTS,
@@ -43,7 +43,7 @@ class HypergraphView(anywidget.AnyWidget):
     """
 
     _esm = esm("choice.js", "toggle.js", "units.js", "bipartite.js", "hypergraph_view.js")
-    _css = css()
+    _css = css() + static_text("bipartite.css")
     title = traitlets.Unicode().tag(sync=True)
     legend = traitlets.Unicode(LEGEND).tag(sync=True)
     unit = traitlets.Unicode().tag(sync=True)
