@@ -107,21 +107,21 @@ def sizes(document: dict) -> str:
     for row in _rows(document, "hypergraphs"):
         memory = (f"{row['array_bytes'] / MEBIBYTE:.1f}", f"{(row['peak_bytes'] or 0) / MEBIBYTE:.0f}")
         counted = [f"{row[name]:,}" for name in ("vertices", "nets", "pins")]
-        lines.append([row["network"], row["grain"], *counted, f"{row['build_s']:.3f}", *memory])
+        lines.append([row["network"], row["grain"], *counted, f"{row['build_cpu_s']:.3f}", *memory])
     head = ("network", "grain", "vertices", "nets", "pins", "built in, s", "arrays, MiB", "peak of the process, MiB")
     parts = [_table(head, lines), ""]
     for row in _rows(document, "speed"):
         if row["run"] == 1:
             what = f"Engine '{row['engine']}', {row['network']} in {row['parts']} parts, weights '{row['weights']}'"
             first = next(r for r in _rows(document, "speed", weights=row["weights"]) if r["first_in_process"])
-            parts.append(f"- {what}: {row['seconds']:.2f} s; {first['seconds']:.2f} s the first time in a process.")
+            parts.append(f"- {what}: {row['cpu_s']:.2f} s; {first['cpu_s']:.2f} s the first time in a process.")
     compared = {row["engine"]: row for row in _rows(document, "multilevel")}
     library = compared.get("mtkahypar")
     for engine, row in compared.items():
         what = f"Engine '{engine}', {row['network']} in {row['parts']} parts"
         peak = f"{(row['peak_bytes'] or 0) / MEBIBYTE:.0f} MiB"
         times = f" ({row['volume'] / library['volume']:.2f} of mtkahypar's)" if library and row is not library else ""
-        parts.append(f"- {what}: volume {row['volume']:.1f}{times} in {row['seconds']:.1f} s, peak {peak}.")
+        parts.append(f"- {what}: volume {row['volume']:.1f}{times} in {row['cpu_s']:.1f} s, peak {peak}.")
     return _page(document, *parts)
 
 
@@ -191,7 +191,7 @@ def _against(row: dict | None) -> str:
 
 
 def _seconds(row: dict | None) -> str:
-    return ABSENT if row is None else f"{row['seconds']:.1f}"
+    return ABSENT if row is None else f"{row['cpu_s']:.1f}"
 
 
 def _table(head, rows) -> str:
