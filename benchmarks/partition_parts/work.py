@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from math import isfinite
 from time import perf_counter, process_time
 
 from labkit.network import zoo
@@ -15,7 +16,7 @@ from labkit.partition.limits import Limits
 from labkit.partition.methods import partition
 from labkit.partition.plan import Plan
 from labkit.partition.thesis.best_found import target_with_flops
-from labkit.partition.thesis.data_parallelism import break_even_batch, values_per_sample
+from labkit.partition.thesis.data_parallelism import break_even_of
 from labkit.partition.thesis.reproduction import TWO_RACES, reproduce
 from labkit.partition.thesis.tables import BATCH, VOLUME_UNIT
 from labkit.partition.weights import Weights, weights_named
@@ -118,10 +119,10 @@ def _found(problem: NetworkHypergraph, work: Weights, engine: str, bounds: Limit
     plan = problem.plan(part, bounds.parts)
     found = _measured(plan, work)
     excess = bounds.excess(loads(plan, work).work)
-    values = values_per_sample(plan)
+    break_even = break_even_of(plan)
     return {"parts": bounds.parts, "weights": work.name, "seed": seed, **times, **found} | {
         "kept": excess == 0,
-        "break_even_batch": break_even_batch(plan.network.parameters, plan.parts, values) if values else None,
+        "break_even_batch": break_even if isfinite(break_even) else None,
     }
 
 

@@ -14,6 +14,7 @@ from labkit.partition.thesis.data_parallelism import (
     VOLUMES_5_10,
     against_data_parallelism,
     break_even_batch,
+    break_even_of,
     break_even_of_table_5_14,
     table_5_14,
     values_per_sample,
@@ -89,7 +90,9 @@ def test_a_plan_of_a_large_network_by_hand(halves):
 
 
 def test_below_the_break_even_batch_the_plan_sends_less_and_above_it_more(halves):
-    batch = break_even_batch(halves.network.parameters, 2, values_per_sample(halves))
+    batch = break_even_of(halves)
+    assert batch == break_even_batch(halves.network.parameters, 2, values_per_sample(halves))
+    assert round(batch) == 172
     below, above = against_data_parallelism(halves, [int(batch), int(batch) + 1], samples=int(batch) * (int(batch) + 1))
     assert below.reduction > 0 > above.reduction
 

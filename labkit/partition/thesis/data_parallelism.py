@@ -130,6 +130,11 @@ def break_even_batch(parameters: int, parts: int, values: float) -> float:
     return 2 * (parts - 1) * parameters / values if values else float("inf")
 
 
+def break_even_of(plan: Plan, gradients: str = "exact") -> float:
+    """The batch up to which `plan` sends less than data parallelism in as many parts; `gradients` as elsewhere."""
+    return break_even_batch(plan.network.parameters, plan.parts, values_per_sample(plan, gradients))
+
+
 def table_5_14(volumes: dict[int, float] | None = None) -> tuple[Headline, ...]:
     """Table 5.14 with both reductions.
 
