@@ -6,6 +6,7 @@ pasted into a cell, mailed or kept in a notebook; `decode` reads it back. JSON a
 
 import json
 import re
+from collections import Counter
 from functools import cache
 from importlib.resources import files
 from urllib.parse import quote, unquote
@@ -14,8 +15,9 @@ from labkit.errors import LabError, suggest
 
 # Spaces that JavaScript does not need: around these; around + - / % too, unless a sign follows (a - -b).
 SPACED = re.compile(r" ?([=,;:?{}()<>&|*]) ?| ([-+/%]) (?![-+])")
-# Ends of lines that JavaScript does not need: nothing ends by itself after these, and no comment swallows what follows.
-ENDED = re.compile(r"^((?!.*//).*[;,({[>?:])\n", re.MULTILINE)
+# Ends of lines that JavaScript does not need: after these and before those a statement goes on, or has ended already.
+# Where a comment stands, it would swallow what follows.
+ENDED = re.compile(r"^((?!.*//).*)(?:(?<=[;,({[>?:])\n|\n(?=[?:+.&|)}\]]))", re.MULTILINE)
 CONST = re.compile(r"\bconst\b")  # `let` says less to a reader and the same to the machine
 PIECE = re.compile(r"\n(?=(?:function|const|class|export)\b)")  # where a statement of the module itself begins
 FUNCTION = re.compile(r"(?:function |let (?=\w+=\([^()]*\)=>))(\w+)")
@@ -35,25 +37,30 @@ def esm(*names: str) -> str:
     and ends of lines after it stay behind: every saved view carries a copy of the rest. The files themselves are
     written to be read.
     """
-    pieces = [piece for name in ("shared.js", *names) for piece in PIECE.split(static_text(name))]
-    return "\n".join(_needed([_compact(piece) for piece in pieces]))
+    return "\n".join(_needed([piece for name in ("shared.js", *names) for piece in _pieces(name)]))
+
+
+@cache
+def _pieces(name: str) -> list[str]:
+    """Statements of a file, without what only readers need."""
+    return [_compact(piece) for piece in PIECE.split(static_text(name))]
 
 
 def _needed(pieces: list[str]) -> list[str]:
     """Statements of a module without the functions whose name stands in no other of them."""
-    kept = [
-        piece
-        for i, piece in enumerate(pieces)
-        if not (found := FUNCTION.match(piece))
-        or any(re.search(rf"\b{found[1]}\b", other) for j, other in enumerate(pieces) if j != i)
-    ]
+    uses = Counter(word for piece in pieces for word in _words(piece))
+    kept = [piece for piece in pieces if not (found := FUNCTION.match(piece)) or uses[found[1]] > 1]
     return kept if len(kept) == len(pieces) else _needed(kept)
 
 
+@cache
+def _words(piece: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", piece))
+
+
 def _compact(text: str) -> str:
-    """A statement without what only readers need."""
-    lines = (line.strip() for line in text.splitlines())
-    return ENDED.sub(r"\1", "\n".join(_tight(line) for line in lines if line and not line.startswith("//")))
+    lines = [line for one in text.splitlines() if (line := one.strip()) and not line.startswith("//")]
+    return ENDED.sub(r"\1", "\n".join(map(_tight, lines)))
 
 
 def _tight(line: str) -> str:

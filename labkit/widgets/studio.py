@@ -2,7 +2,8 @@
 
 Loads and volume follow every stroke; the page counts them. What needs a search (another method, number of parts or
 imbalance) is done by the kernel in a thread, while the cell has long returned. A page without a kernel offers the plans
-that it was given. The challenge is to send less than the plan that one began with, without loading any part more.
+that it was given. The challenge is to send less than the plan that one began with, with no part above the limit that
+the imbalance sets (or the heaviest part of that plan, where it is above the limit itself) and no further part idle.
 """
 
 import threading
@@ -18,7 +19,7 @@ from labkit.network.sizes import check_batch
 from labkit.partition.plan import Plan
 from labkit.partition.trace import tasks_of
 from labkit.partition.weights import Weights, weights_named
-from labkit.widgets._base import css, decode, encode, esm, one_of, within
+from labkit.widgets._base import css, decode, encode, esm, one_of, static_text, within
 from labkit.widgets.studio_data import pack, structure, unpack
 
 KIND = "partition_studio"
@@ -38,21 +39,26 @@ DEFAULTS = {
     "owners": "",
 }
 NOTE = (
-    "Drag over filters to give them to the part chosen above; click the name of a layer to give all of it. A line "
-    "beside a bar: the plan you began with. Volume: modelled, values of float32. Work: {} ({}, {})."
+    "Drag over filters to give them to the part chosen above; click the name of a layer to give all of it. A click on "
+    "a bar below chooses its part. The line beside a layer's bar: the plan you began with. Volume: modelled. "
+    "Work: {} ({}, {})."
 )
+SHARE = "That is {share} of the plan you began with, "
 WORDS = {
-    "heads": ["Layer", "Filters, by the part that owns them", "Sends, 2^20 elements"],
-    "figures": ["max / average load", "2^20 elements sent", "sent", "of the plan you began with", "best so far"],
+    "heads": ["Layer", "Filters and their owners", "Sends, × 2²⁰"],
+    "figures": ["max / average load", "× 2²⁰ elements sent", "as float32", "of the plan you began with", "best so far"],
     "load": "Load of each part, times the average",
     "flow": "Elements that each part sends (up) and receives (down)",
     "layers": ["layer", "filters", "part: filters", "sends, elements"],
-    "loads": ["part", "load, times the average", "sends, elements", "receives, elements"],
+    "parts": ["part", "load, times the average", "sends, elements", "receives, elements"],
+    "load_and_volume": "Part {part} carries most, {over} times the average. A batch of {batch}, one forward pass: "
+    "{volume} × 2²⁰ elements are sent ({bytes}).",
     "unpainted": "This is the plan to beat: give filters to other parts.",
-    "heavy": "but a part carries more than its heaviest did, so it does not count",
-    "idle": "but more parts are idle, so it does not count",
-    "better": "and no part carries more: it counts",
-    "worse": "which is no less",
+    "heavy": SHARE + "but a part carries more than the limit, so it does not count.",
+    "idle": SHARE + "but more parts are idle, so it does not count.",
+    "better": SHARE + "and no part is above the limit: it counts.",
+    "worse": SHARE + "which is no less.",
+    "best": "Best so far: {best}.",
 }
 
 
@@ -70,7 +76,7 @@ class PartitionStudio(anywidget.AnyWidget):
     """
 
     _esm = esm("choice.js", "player.js", "studio_math.js", "studio.js")
-    _css = css()
+    _css = css() + static_text("studio.css")
     title = traitlets.Unicode().tag(sync=True)
     scope = traitlets.Dict().tag(sync=True)
     plans = traitlets.Dict().tag(sync=True)
@@ -206,6 +212,8 @@ def studio(
     if key not in view.plans:
         wanted = (state["parts"], state["method"], state["imbalance"])
         view.keep(_partition(network, *wanted, measure, None), state["imbalance"])
+    if from_state is None:
+        state["last"] = tasks.layers[state["row"]].filters - 1
     view.state = state
     view.scope = structure(tasks, measure) | {
         "method": METHODS,

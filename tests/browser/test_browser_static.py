@@ -53,6 +53,7 @@ def arrays():
     return [np.ones(shape, np.float32) for shape in ((2, 2, 7, 9), (2, 2, 3, 3), (2,), (2, 2, 7, 9))]
 
 
+STUDIO = "partition_studio?method=%22filter-incremental%22&parts=16&part=9&row=4&last=12"
 VIEWS = {
     "anatomy": lambda: network_anatomy("resnet18_32", all_layers=True),
     "training": lambda: training_view(events()),
@@ -60,7 +61,9 @@ VIEWS = {
     "roofline": lambda: roofline(kernels(), own=(12, 16.4, 1.5)),
     "scheduler": lambda: block_scheduler(mapping="data", batch=100, channels=40, gpu="p100", spread=30),
     "descent": lambda: gradient_descent_stepper("logistic", "momentum", batch=8),
-    "studio": lambda: studio("resnet18_32", 16, "filter-incremental", plans=[divided(16), divided(5)]),
+    "studio": lambda: studio(
+        "resnet18_32", 16, "filter-incremental", plans=[divided(16), divided(5)], from_state=STUDIO
+    ),
     "hypergraph": lambda: hypergraph_view("residual_block", 3, "fine", graph=True),
     "microscope": lambda: block_microscope(FORWARD["hybrid"], Launch((2, 2, 1), 64, 72), *arrays(), *[1] * 5, 0),
 }

@@ -11,7 +11,7 @@ from labkit.errors import LabError
 from labkit.network import zoo
 from labkit.partition import Plan, Slice, flops, loads, tasks_of, volume
 from labkit.partition.volume import needs, owners
-from labkit.widgets.studio import IMBALANCES, METHODS, PARTS, PartitionStudio, studio
+from labkit.widgets.studio import IMBALANCES, METHODS, PARTS, WORDS, PartitionStudio, studio
 from labkit.widgets.studio_data import pack, segments, structure, unpack
 
 MODULE = str(PartitionStudio._esm)
@@ -71,7 +71,7 @@ def test_filters_that_choose_their_channels_are_counted_too(run_js):
     network = Network("chosen", (2, 9, 9), nodes)
     plan = scattered(network, 5, 1)
     scope = json.dumps(structure(plan.tasks, flops(plan.tasks)))
-    got = run_js(MODULE, f"(m) => m.volume({scope}, m.unpack({json.dumps(pack(plan))}), 5, 1)")
+    got = run_js(MODULE, f"(m) => m.measure({scope}, m.unpack({json.dumps(pack(plan))}), 5, 1)")
     assert got["elements"] == volume(plan, 1).elements > 0
     assert got["byLayer"] == by_layer(plan, 1)
 
@@ -106,19 +106,50 @@ def test_text_that_is_no_plan_is_refused(text):
 
 
 def judged(run_js, mine, reference):
-    keys = ("elements", "most", "empty")
+    keys = ("elements", "over", "empty")
     given = ", ".join(json.dumps(dict(zip(keys, one, strict=True))) for one in (mine, reference))
-    found = run_js(MODULE, f"(m) => m.judge({given})")
+    found = run_js(MODULE, f"(m) => m.judge({given}, 1.1)")
     return found["why"], found["valid"]
 
 
-def test_less_volume_counts_only_at_no_higher_load(run_js):
-    reference = (100, 10, 0)
-    assert judged(run_js, (90, 10, 0), reference) == ("better", True)
-    assert judged(run_js, (100, 10, 0), reference) == ("worse", True)
-    assert judged(run_js, (90, 10.1, 0), reference) == ("heavy", False)
-    assert judged(run_js, (90, 10, 1), reference) == ("idle", False)
-    assert judged(run_js, (90, 10, 1), (100, 10, 2)) == ("better", True)
+def test_less_volume_counts_only_within_the_limit(run_js):
+    """The limit is that of the imbalance, or the load of the plan that is to be beaten, whichever is higher."""
+    reference = (100, 1.02, 0)
+    assert judged(run_js, (90, 1.1, 0), reference) == ("better", True)
+    assert judged(run_js, (100, 1.1, 0), reference) == ("worse", True)
+    assert judged(run_js, (90, 1.101, 0), reference) == ("heavy", False)
+    assert judged(run_js, (90, 1.101, 0), (100, 1.101, 0)) == ("better", True)
+    assert judged(run_js, (90, 1, 1), reference) == ("idle", False)
+    assert judged(run_js, (90, 1, 1), (100, 1, 2)) == ("better", True)
+
+
+def said(run_js, text, best=None, allowed=1.5):
+    """What the view says of a painted plan of LeNet-5 against one in which part 0 has everything but fc2."""
+    network, parts = zoo.get("lenet5"), 2
+    scope = structure(tasks_of(network), flops(tasks_of(network))) | {"words": WORDS}
+    set_ = {"parts": parts, "batch": 2**20, "imbalance": 0.5}
+    painted = json.dumps(text != REFERENCE)
+    body = f"const scope = {json.dumps(scope)}, set = {json.dumps(set_)}, best = {json.dumps(best)}"
+    body += f", of = (text) => m.measure(scope, m.unpack(text), 2, set.batch), before = of('{REFERENCE}')"
+    body += f", now = of('{text}'), verdict = m.judge(now, before, {allowed})"
+    return run_js(
+        MODULE, f"(m) => {{ {body}; return m.sentence({{ scope, set, now, verdict, best, painted: {painted} }}); }}"
+    )
+
+
+REFERENCE = "0-0:6-0:16-0:120-0:84-1:10"
+ALONE = "0-0:6-0:16-0:120-0:84-0:10"
+
+
+def test_the_sentence_says_what_counts(run_js):
+    start = said(run_js, REFERENCE)
+    assert start.startswith("Part 0 carries most, 1.996 times the average. A batch of 1048576, one forward pass: ")
+    assert "84 × 2²⁰ elements are sent (336 MiB)." in start and start.endswith("give filters to other parts.")
+    assert "100.0 % of the plan you began with, which is no less." in said(run_js, "1-1:6-1:16-1:120-1:84-0:10")
+    split = said(run_js, "0-0:6-0:16-0:120-0:42.1:42-1:10", {"share": 0.5})
+    assert "of the plan you began with, which is no less." in split and split.endswith("Best so far: 50.0 %.")
+    assert "but more parts are idle, so it does not count." in said(run_js, ALONE, allowed=2)
+    assert "but a part carries more than the limit, so it does not count." in said(run_js, ALONE)
 
 
 def plans_of(name="lenet5", *settings):

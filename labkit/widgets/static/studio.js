@@ -3,20 +3,18 @@ const UNIT = 2 ** 20, HEAD = 20, MANY = 8, { min, max, floor } = Math;
 const HUES = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#9A9A9A"];
 const LINES = ["M-2 2 2-2M-2 10 10-2M6 10 10 6", "M-2 6 2 10M-2-2 10 10M6-2 10 2", "M4 0V8", "M0 4H8"];
 const keyOf = ({ method, parts, imbalance }) => `${method}/${parts}/${imbalance}`;
-const mega = (elements) => sig(elements / UNIT);
+const mega = (elements) => sig(elements / UNIT, 3);
 const bytes = (elements) => (elements < 256 * UNIT ? mega(4 * elements) + " MiB" : mega(elements / 256) + " GiB");
 const percent = (share) => (share >= 0 ? (100 * share).toFixed(1) + " %" : "–");
 const times = (load) => load.toFixed(3);
-const rowHeight = ({ layers }) => clamp(floor(720 / layers.length), 13, 22);
+const rowHeight = ({ layers }) => clamp(floor(720 / layers.length), 14, 22);
 
 // The first eight parts are plain; each further eight have lines in directions of their own.
 const tiles = {};
 function fillOf(ctx, part) {
-  const hue = HUES[part % MANY];
-  if (part < MANY) return hue;
   if (!tiles[part]) {
     const tile = el("canvas", { width: 8, height: 8 }), pen = tile.getContext("2d");
-    pen.fillStyle = hue;
+    pen.fillStyle = HUES[part % MANY];
     pen.fillRect(0, 0, 8, 8);
     LINES.forEach((line, bit) => part / MANY >> bit & 1 && pen.stroke(new Path2D(line)));
     tiles[part] = ctx.createPattern(tile, "repeat");
@@ -42,8 +40,7 @@ function drawLayers(ctx, width, height, look, { scope, owners, now, before, set,
   const left = box.left = min(max(...scope.layers.map((one) => ctx.measureText(one.name).width)) + 44, width * 0.3);
   const right = box.right = width - min(190, width * 0.25), top = max(...now.byLayer, ...before.byLayer, 1);
   const bar = (elements) => (width - right - 62) * elements / top;
-  const { heads } = scope.words;
-  heads.forEach((head, i) => text(head, [2, left, right + 10][i], 12, "left", true));
+  scope.words.heads.forEach((head, i) => text(head, [2, left, right + 10][i], 12, "left", true));
   scope.layers.forEach(({ name, filters }, l) => {
     const y = HEAD + l * tall, each = (right - left) / filters, base = y + tall / 2 + 3;
     text(name, 2, base, "left", l === set.row);
@@ -58,7 +55,8 @@ function drawLayers(ctx, width, height, look, { scope, owners, now, before, set,
     }
     rect(look.dark ? "#777" : "#bbb", right + 10, y + 2, bar(now.byLayer[l]), high - 4);
     if (before.byLayer[l]) rect(look.fg, right + 9 + bar(before.byLayer[l]), y, 2, high);
-    text(mega(now.byLayer[l]), right + 16 + bar(max(now.byLayer[l], before.byLayer[l])), base);
+    text(mega(now.byLayer[l]), right + 16 + bar(max(now.byLayer[l], before.byLayer[l])), base, "left", false,
+      now.byLayer[l] ? look.fg : look.soft);
     if (l === set.row) frame(left + set.first * each, y - 1, (set.last + 1 - set.first) * each, high + 2);
   });
 }
@@ -79,20 +77,18 @@ function drawParts(ctx, width, height, look, { set, box }, title, up, down = [],
       text(part, bar[0] + each / 2, height - 3, "center", mine);
   });
   rect(look.fg, 2, zero, right, 1);
-  let below = 0;
+  let above = height;
   for (const [name, value, thick] of lines) {
     rect(look.fg, 2, y(value) - thick, right, thick);
-    below = max(y(value) + 4, below + 12);
-    text(name, right + 8, below);
+    text(name, right + 8, above = min(y(value) + 4, above - 13));
   }
 }
 
 function sentence({ set, now, verdict, painted, best, scope: { words } }) {
-  const start = `Part ${now.heaviest} carries most, ${times(now.over)} times the average. A batch of ${set.batch}, one `
-    + `forward pass: ${mega(now.elements)} × 2^20 elements are sent (${bytes(now.elements)}). `;
-  if (!painted) return start + words.unpainted;
-  const so = best ? ` Best so far: ${percent(best.share)}.` : "";
-  return `${start}That is ${percent(verdict.share)} of the plan you began with, ${words[verdict.why]}.${so}`;
+  const said = { part: now.heaviest, over: times(now.over), batch: set.batch, volume: mega(now.elements),
+    bytes: bytes(now.elements), share: percent(verdict.share), best: percent(best?.share) };
+  const texts = [words.load_and_volume, painted ? words[verdict.why] : words.unpainted, best && words.best];
+  return texts.filter(Boolean).join(" ").replace(/{(\w+)}/g, (_, name) => said[name]);
 }
 
 function dataTables(view) {
@@ -104,7 +100,7 @@ function dataTables(view) {
       const held = Object.entries(counts).map((one) => one.join(": ")).join(", ");
       return { mark: l === view.set.row, cells: [name, filters, held, many(view.now.byLayer[l])] };
     })),
-    dataTable("Data table: parts", words.loads, () => view.now.work.map((work, part) => ({ mark: part === view.set.part,
+    dataTable("Data table: parts", words.parts, () => view.now.work.map((work, part) => ({ mark: part === view.set.part,
       cells: [part, times(work / view.now.average), many(view.now.sent[part]), many(view.now.received[part])] }))),
   ];
 }
@@ -114,12 +110,11 @@ function render({ model, el: host }) {
   const plans = () => model.get("plans"), here = () => keyOf(state.get()), put = (part) => state.put(part);
   const send = (command) => model.send({ command, ...view.wanted });
   const remember = () => { view.undo = [...view.undo, state.get()].slice(-50); };
-  const adopt = (key, owners = "") => {
-    const { method, parts, imbalance } = plans()[key];
-    remember();
+  const open = ({ method, parts, imbalance }, owners = "") => {
     view.wanted = null;
     put({ method, parts, imbalance, owners, part: min(state.get().part, parts - 1) });
   };
+  const adopt = (key, owners) => { remember(); open(plans()[key], owners); };
   const wish = (part) => {
     const { method, parts, imbalance } = { ...state.get(), ...view.wanted, ...part };
     view.wanted = { method, parts, imbalance };
@@ -140,7 +135,10 @@ function render({ model, el: host }) {
   const whole = (row) => span(row, 0, layers[row].filters - 1);
   const step = (by) => put(whole(clamp(state.get().row + by, 0, layers.length - 1)));
   const brush = (part) => put({ part: clamp(part, 0, state.get().parts - 1) });
-  const back = action("Undo", "z", () => view.undo.length && put(view.undo.pop()));
+  const back = action("Undo", "z", () => {
+    const last = view.undo.pop();
+    if (last) open(last, last.owners);
+  });
   const reset = action("Reset to the method's plan", "r", () => adopt(here()));
   const bestOf = action("Best so far", "b", () => adopt(here(), view.best.owners));
   const stop = action("Stop", "x", () => { send("stop"); view.wanted = null; });
@@ -163,13 +161,16 @@ function render({ model, el: host }) {
   const news = el("div", { class: "labkit-note", role: "alert" }), note = el("div", { class: "labkit-note" });
   const picture = plot("Layers and the owners of their filters", HEAD + rowHeight(scope) * layers.length,
     (...given) => drawLayers(...given, view));
-  const load = plot(words.load, 170, (...given) => drawParts(...given, view, words.load,
+  const load = plot(words.load, 200, (...given) => drawParts(...given, view, words.load,
     view.now.work.map((one) => one / view.now.average), [], view.lines));
-  const flow = plot(words.flow, 170, (...given) => drawParts(...given, view, words.flow, view.now.sent, view.now.received));
+  const flow = plot(words.flow, 200, (...given) => {
+    const { sent, received } = view.now, most = max(...sent);
+    drawParts(...given, view, words.flow, sent, received, [[mega(most) + " × 2²⁰", most, 1]]);
+  });
   const plots = [picture, load, flow], tables = dataTables(view), live = bar(...Object.values(searched), stop);
   const canvas = picture.canvas;
   canvas.tabIndex = 0;
-  root.append(live, bar(plan, fields.batch), news,
+  root.append(bar(plan, fields.batch), news,
     el("div", { class: "labkit-bar labkit-figures" }, ...figures.map((one) => el("span", {}, ...one))),
     bar(fields.part, { node: buttons(back, reset, bestOf) }), picture.node,
     bar(fields.row, fields.first, fields.last, hand), note,
@@ -209,9 +210,9 @@ function render({ model, el: host }) {
     view.now = measure(scope, view.owners, set.parts, set.batch);
     view.before = measure(scope, unpack(entry.owners), set.parts, set.batch);
     view.painted = view.draft || set.owners;
-    view.verdict = judge(view.now, view.before);
+    view.verdict = judge(view.now, view.before, 1 + set.imbalance);
     view.lines = [["average", 1, 1], [`limit ${sig(1 + set.imbalance)}`, 1 + set.imbalance, 2],
-      [`at first ${times(view.before.over)}`, view.before.over, 1]].sort((a, b) => b[1] - a[1]);
+      [`at first ${times(view.before.over)}`, view.before.over, 1]].sort((a, b) => a[1] - b[1]);
     keepBest(keyOf(set));
     show(set, entry);
   }
@@ -231,7 +232,6 @@ function render({ model, el: host }) {
     plan.node.lastChild.replaceChildren(...Object.entries(plans()).map(([key, one]) =>
       el("option", { value: key }, one.label)));
     plan.set(keyOf(set));
-    live.hidden = !view.live;
     hand.say(`Give to part ${set.part}`);
     back.enable(view.undo.length);
     reset.enable(set.owners);
@@ -247,13 +247,14 @@ function render({ model, el: host }) {
     for (const one of tables) one.fill();
   }
   const arrived = () => {
-    const key = view.wanted && keyOf(view.wanted), { busy, failed } = model.get("run");
+    const key = view.wanted && keyOf(view.wanted), { failed } = model.get("run");
     if (plans()[key]) return adopt(key);
-    if (failed && !busy) view.wanted = null;
+    if (failed) view.wanted = null;
     refresh();
   };
-  const hear = (live) => () => { view.live = live; refresh(); };
-  const events = { "change:plans": arrived, "change:run": arrived, "msg:custom": hear(true), comm_live_update: hear(false) };
+  // The kernel has answered, so it can be asked for plans; or it is gone.
+  const heard = () => root.firstChild.after(live), cut = () => live.remove();
+  const events = { "change:plans": arrived, "change:run": arrived, "msg:custom": heard, comm_live_update: cut };
   for (const [name, run] of Object.entries(events)) model.on(name, run);
   refresh();
   send("hello");
@@ -264,5 +265,5 @@ function render({ model, el: host }) {
   };
 }
 
-export { judge, loads, measure, pack, runs, sentence, unpack, volume };
+export { judge, measure, pack, sentence, unpack };
 export default { render };

@@ -66,11 +66,12 @@ function loads({ layers }, owners, parts) {
 const measure = (scope, owners, parts, batch) =>
   ({ ...loads(scope, owners, parts), ...volume(scope, owners, parts, batch) });
 
-// A plan against the reference: its share of the volume, and what is to be said. A plan that loads a part more, or leaves
-// more parts idle, has bought its volume: it is not valid.
-function judge(mine, reference) {
+// A plan against the reference: its share of the volume, and what is to be said. A plan that loads a part above what is
+// allowed (times the average; and what the reference does is allowed), or leaves more parts idle, has bought its volume:
+// it is not valid.
+function judge(mine, reference, allowed) {
   const share = mine.elements / reference.elements;
-  const why = mine.most > reference.most * (1 + 1e-9) ? "heavy" : mine.empty > reference.empty ? "idle"
-    : share < 1 ? "better" : "worse";
+  const why = mine.over > Math.max(allowed, reference.over) * (1 + 1e-9) ? "heavy"
+    : mine.empty > reference.empty ? "idle" : share < 1 ? "better" : "worse";
   return { share, why, valid: why === "better" || why === "worse" };
 }
