@@ -31,9 +31,7 @@ FORMAT = "labkit-plan"
 VERSION = 1
 NEEDED = ("format", "version", "parts", "network", "layers")
 OPTIONAL = ("method", "made")
-MOST_FILTERS = (
-    2**20
-)  # of one layer; more are a slip of the keyboard, and would fill the memory before anyone could say so
+MOST_FILTERS = 2**20  # of one layer; a slip of the keyboard would fill the memory before anyone could say so
 MOST_TASKS = 2**26  # channels of filters of one layer: 256 times the largest layer of VGG16
 
 
