@@ -11,7 +11,7 @@ from labkit.network import Conv, Dense, Flatten, chain, zoo
 from labkit.partition import coarse, fine, flops, tasks_of
 from labkit.partition.document import from_document, layout, load_plan, save, to_document
 
-NETWORKS = {name: zoo.get(name) for name in ("lenet5", "lenet5_1998", "resnet18_32", "mlp", "alexnet_star")}
+NETWORKS = {name: zoo.get(name) for name in ("lenet5", "lenet5_1998", "resnet18_32", "mlp")}
 GRAINS = [(coarse, {}), (coarse, {"dense": "neuron"}), (fine, {}), (fine, {"groups": 2})]
 TINY = chain("tiny", (3, 8, 8), {"conv1": Conv(4, 3), "conv2": Conv(6, 3), "flatten": Flatten(), "fc": Dense(5)})
 ROWS = [
