@@ -26,6 +26,7 @@ KIND = "partition_studio"
 METHODS = ("layer", "filter-horizontal", "filter-incremental", "coarse")
 PARTS = (2, 4, 8, 16, 32, 64, 128)
 IMBALANCES = (0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
+DIGITS = 4  # of an imbalance after the point: so many are written alike by Python and by the page
 PERIOD_S = 0.2  # between two messages on how far a search is
 DEFAULTS = {
     "method": "coarse",
@@ -91,7 +92,8 @@ class PartitionStudio(anywidget.AnyWidget):
         self.on_msg(self._command)
 
     def keep(self, plan: Plan, imbalance: float) -> str:
-        """Add a plan to those that can be chosen; returns its key."""
+        """Add a plan to those that can be chosen, as one for this imbalance; returns its key."""
+        imbalance = round(imbalance, DIGITS)
         key = key_of(plan.method, plan.parts, imbalance)
         self._known[key] = plan
         self.plans = self.plans | {key: _entry(plan, imbalance)}
@@ -190,8 +192,9 @@ def studio(
     """Paint who owns which filter of a network, and see loads and communication volume at once.
 
     network: a Network or a name of the zoo. parts: 1 to 128. method: one of METHODS, or that of a plan in `plans`.
-    imbalance: what the search allows, 0 to 10. batch: samples, 1 to 1024. plans: coarse plans of this network that can
-    be chosen without a search, all that a page without a kernel offers. weights: the work model, as `Weights` or a name
+    imbalance: what the search allows, 0 to 10, in steps of 0.0001. batch: samples, 1 to 1024. plans: coarse plans of
+    this network that can be chosen without a search, all that a page without a kernel offers; those of a method that
+    knows no imbalance stand under `imbalance`. weights: the work model, as `Weights` or a name
     (labkit.partition.weights). from_state: a line of `state_string()`; it overrides the settings. A plan that is not
     among `plans` is made now. Raises LabError for bad settings, fine-grain plans, plans of another network, and where
     the partitioner does.
@@ -216,9 +219,9 @@ def studio(
         state["last"] = tasks.layers[state["row"]].filters - 1
     view.state = state
     view.scope = structure(tasks, measure) | {
-        "method": METHODS,
-        "parts": PARTS,
-        "imbalance": IMBALANCES,
+        "method": tuple(dict.fromkeys((*METHODS, state["method"]))),
+        "parts": tuple(sorted({*PARTS, state["parts"]})),
+        "imbalance": tuple(sorted({*IMBALANCES, state["imbalance"]})),
         "words": WORDS | {"note": NOTE.format(measure.name, measure.unit, measure.origin)},
     }
     return view
@@ -227,7 +230,7 @@ def studio(
 def _check(view: PartitionStudio, state: dict) -> None:
     one_of("method", state["method"], tuple(dict.fromkeys((*METHODS, *(p["method"] for p in view.plans.values())))))
     state["parts"] = within("parts", state["parts"], 1, PARTS[-1], whole=True)
-    state["imbalance"] = within("imbalance", state["imbalance"], 0, 10)
+    state["imbalance"] = round(within("imbalance", state["imbalance"], 0, 10), DIGITS)
     check_batch(state["batch"])
     state["batch"] = within("batch", state["batch"], 1, 1024, whole=True)
     state["part"] = within("part", state["part"], 0, state["parts"] - 1, whole=True)

@@ -11,7 +11,7 @@ from labkit.errors import LabError
 from labkit.network import zoo
 from labkit.partition import Plan, Slice, flops, loads, tasks_of, volume
 from labkit.partition.volume import needs, owners
-from labkit.widgets.studio import IMBALANCES, METHODS, PARTS, WORDS, PartitionStudio, studio
+from labkit.widgets.studio import IMBALANCES, METHODS, PARTS, WORDS, PartitionStudio, key_of, studio
 from labkit.widgets.studio_data import pack, segments, structure, unpack
 
 MODULE = str(PartitionStudio._esm)
@@ -190,6 +190,9 @@ def test_choices_of_the_page_are_those_of_the_partitioner(view):
 
     assert set(METHODS) <= set(methods.METHODS)
     assert (view.scope["method"], view.scope["parts"], view.scope["imbalance"]) == (METHODS, PARTS, IMBALANCES)
+    own = studio("lenet5", 5, "filter-incremental", 0.12345)
+    assert own.scope["parts"] == (2, 4, 5, 8, 16, 32, 64, 128) and own.state["imbalance"] == 0.1235
+    assert 0.1235 in own.scope["imbalance"] and list(own.plans) == ["filter-incremental/5/0.1235"]
 
 
 def test_the_partitioner_is_asked_where_no_plan_is_given():
@@ -197,6 +200,13 @@ def test_the_partitioner_is_asked_where_no_plan_is_given():
     assert view.plan.parts == 3 and view.plan.made["engine"] == "counts"
     assert view.plans["coarse/3/0.3"]["by"].startswith("The plan you began with was made by counts")
     assert loads(view.plan, flops(view.plan.tasks)).max_over_avg <= 1.3
+
+
+@pytest.mark.parametrize("imbalance", [0, 1.0, 0.1, 0.15, 1e-4, 9.9999, 10])
+def test_python_and_the_page_call_a_plan_the_same(imbalance, run_js):
+    given = json.dumps({"method": "coarse", "parts": 8, "imbalance": imbalance})
+    module = MODULE.replace("export{", "export{keyOf,")
+    assert run_js(module, f"(m) => m.keyOf({given})") == key_of("coarse", 8, imbalance)
 
 
 def wait_for(view, thread):

@@ -3,7 +3,7 @@ const UNIT = 2 ** 20, HEAD = 20, MANY = 8, { min, max, floor } = Math;
 const HUES = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#9A9A9A"];
 const LINES = ["M-2 2 2-2M-2 10 10-2M6 10 10 6", "M-2 6 2 10M-2-2 10 10M6-2 10 2", "M4 0V8", "M0 4H8"];
 const keyOf = ({ method, parts, imbalance }) => `${method}/${parts}/${imbalance}`;
-const mega = (elements) => sig(elements / UNIT, 3);
+const mega = (elements, digits) => sig(elements / UNIT, digits);
 const bytes = (elements) => (elements < 256 * UNIT ? mega(4 * elements) + " MiB" : mega(elements / 256) + " GiB");
 const percent = (share) => (share >= 0 ? (100 * share).toFixed(1) + " %" : "–");
 const times = (load) => load.toFixed(3);
@@ -55,7 +55,7 @@ function drawLayers(ctx, width, height, look, { scope, owners, now, before, set,
     }
     rect(look.dark ? "#777" : "#bbb", right + 10, y + 2, bar(now.byLayer[l]), high - 4);
     if (before.byLayer[l]) rect(look.fg, right + 9 + bar(before.byLayer[l]), y, 2, high);
-    text(mega(now.byLayer[l]), right + 16 + bar(max(now.byLayer[l], before.byLayer[l])), base, "left", false,
+    text(mega(now.byLayer[l], 3), right + 16 + bar(max(now.byLayer[l], before.byLayer[l])), base, "left", false,
       now.byLayer[l] ? look.fg : look.soft);
     if (l === set.row) frame(left + set.first * each, y - 1, (set.last + 1 - set.first) * each, high + 2);
   });
@@ -112,7 +112,7 @@ function render({ model, el: host }) {
   const remember = () => { view.undo = [...view.undo, state.get()].slice(-50); };
   const open = ({ method, parts, imbalance }, owners = "") => {
     view.wanted = null;
-    put({ method, parts, imbalance, owners, part: min(state.get().part, parts - 1) });
+    put({ method, parts, imbalance, owners, part: min(view.set.part, parts - 1) });
   };
   const adopt = (key, owners) => { remember(); open(plans()[key], owners); };
   const wish = (part) => {
@@ -124,7 +124,7 @@ function render({ model, el: host }) {
   const painted = ({ row, first, last, part }) =>
     view.base.map((one, l) => (l === row ? one.slice().fill(part, first, last + 1) : one));
   const give = () => {
-    const text = pack(painted(state.get()));
+    const text = pack(painted(view.set));
     if (text === view.text) return;
     remember();
     put({ owners: text === plans()[here()].owners ? "" : text });
@@ -133,8 +133,8 @@ function render({ model, el: host }) {
   const span = (row, a, b) => (layers[row].block ? { row, first: 0, last: layers[row].filters - 1 }
     : { row, first: min(a, b), last: max(a, b) });
   const whole = (row) => span(row, 0, layers[row].filters - 1);
-  const step = (by) => put(whole(clamp(state.get().row + by, 0, layers.length - 1)));
-  const brush = (part) => put({ part: clamp(part, 0, state.get().parts - 1) });
+  const step = (by) => put(whole(clamp(view.set.row + by, 0, layers.length - 1)));
+  const brush = (part) => put({ part: clamp(part, 0, view.set.parts - 1) });
   const back = action("Undo", "z", () => {
     const last = view.undo.pop();
     if (last) open(last, last.owners);
@@ -145,7 +145,7 @@ function render({ model, el: host }) {
   const hand = action("Give", "g", give);
   const root = frame(host, "studio", model.get("title"), { ...keysOf(back, reset, bestOf, stop, hand),
     ArrowUp: () => step(-1), ArrowDown: () => step(1),
-    ArrowLeft: () => brush(state.get().part - 1), ArrowRight: () => brush(state.get().part + 1) });
+    ArrowLeft: () => brush(view.set.part - 1), ArrowRight: () => brush(view.set.part + 1) });
   const state = settings(model, refresh), set = state.get(), range = { min: 0, max: 1 };
   const bar = (...list) => el("div", { class: "labkit-bar" }, ...list.map((one) => one.node));
   const list = (label, key) => choice(label, scope[key].map((one) => [one]), "", (value) => wish({ [key]: +value || value }));
@@ -165,7 +165,7 @@ function render({ model, el: host }) {
     view.now.work.map((one) => one / view.now.average), [], view.lines));
   const flow = plot(words.flow, 200, (...given) => {
     const { sent, received } = view.now, most = max(...sent);
-    drawParts(...given, view, words.flow, sent, received, [[mega(most) + " × 2²⁰", most, 1]]);
+    drawParts(...given, view, words.flow, sent, received, [[mega(most, 3) + " × 2²⁰", most, 1]]);
   });
   const plots = [picture, load, flow], tables = dataTables(view), live = bar(...Object.values(searched), stop);
   const canvas = picture.canvas;
@@ -227,7 +227,8 @@ function render({ model, el: host }) {
   function show(set, entry) {
     const { now, best, verdict } = view, run = model.get("run"), end = layers[set.row].filters - 1;
     fields.part.limit(set.parts - 1);
-    for (const one of ["first", "last"]) fields[one].limit(end);
+    fields.first.limit(end);
+    fields.last.limit(end);
     for (const [name, field] of Object.entries(fields)) field.set({ ...set, ...view.wanted }[name]);
     plan.node.lastChild.replaceChildren(...Object.entries(plans()).map(([key, one]) =>
       el("option", { value: key }, one.label)));
