@@ -1,8 +1,9 @@
 """A hypergraph as flat arrays: vertices with weights, nets with costs, and which vertices are the pins of each net.
 
 Its objective is the connectivity metric of eserol-2019 section 3.2: a net whose pins lie in lambda parts costs
-(lambda - 1) times its cost. (The sum printed in section 2.5, lambda times cost, is a slip: it would charge nets that
-stay whole.) Nothing here is a Python object per vertex or pin: the fine-grain VGG16 has 3.3 million pins.
+(lambda - 1) times its cost. (The sum printed in section 2.5, lambda times cost over the cut nets, is a slip: it charges
+the part that has the map already.) Nothing here is a Python object per vertex or pin: the fine-grain VGG16 has 3.3
+million pins.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from labkit.errors import LabError
+
+MOST_PLACES = 2**27  # (net, part) pairs that get a byte each; a sort of all pins needs less memory above that
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +89,12 @@ def connectivity(hypergraph: Hypergraph, part: np.ndarray) -> np.ndarray:
     """
     part = check_vector(hypergraph, part)
     parts = int(part.max(initial=0)) + 1
-    distinct = np.unique(hypergraph.net_of_pin() * parts + part[hypergraph.pins])
-    return np.bincount(distinct // parts, minlength=hypergraph.nets)
+    place = hypergraph.net_of_pin() * parts + part[hypergraph.pins]
+    if hypergraph.nets * parts <= MOST_PLACES:
+        held = np.zeros((hypergraph.nets, parts), bool)
+        held.ravel()[place] = True
+        return held.sum(1)
+    return np.bincount(np.unique(place) // parts, minlength=hypergraph.nets)
 
 
 def cut(hypergraph: Hypergraph, part: np.ndarray) -> int:

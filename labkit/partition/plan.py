@@ -56,8 +56,10 @@ class Plan:
     made: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.parts, int) or not 1 <= self.parts <= MOST_PARTS:
+        number = isinstance(self.parts, (int, np.integer)) and not isinstance(self.parts, bool)
+        if not number or not 1 <= self.parts <= MOST_PARTS:
             raise LabError(f"parts={self.parts!r}", f"give a whole number from 1 to {MOST_PARTS}")
+        object.__setattr__(self, "parts", int(self.parts))
         tasks = tasks_of(self.network)
         given = [piece.layer for piece in self.slices]
         if given != list(tasks.names):
