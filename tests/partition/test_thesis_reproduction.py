@@ -212,6 +212,8 @@ def test_every_line_of_every_table_is_planned(engine, monkeypatch):
     hypergraph = [row for row in rows if row["what"] == "partition" and row["engine"]]
     assert len(hypergraph) == 2 * len(IMBALANCES) * len(PARTS) * len(ENGINES) * len(RACES)
     assert {row["race"] for row in hypergraph} == set(RACES)
+    doubted = chosen(hypergraph, method="fine", imbalance=0.15, parts=16)
+    assert all(any("426.2 is not 16 times" in remark for remark in row["remarks"]) for row in doubted)
 
 
 def test_table_5_14_with_a_plan_of_ours(in_8):
