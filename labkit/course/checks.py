@@ -144,8 +144,7 @@ def _par(exercise: Exercise, answer: Callable, verdict: Verdict, timeout_s: floa
     bound = f"{par.what}: at most {spell(limit, par.unit)} for {case.label} ({par.why})"
     if cost <= limit:
         return replace(right, expected=bound, came=f"{par.what}: {spent}")
-    advice = "The result is right: now look for values that are computed or kept more often than they are needed."
-    return replace(right, status=OVER_PAR, expected=bound, came=f"{par.what}: {spent}", next_step=advice)
+    return replace(right, status=OVER_PAR, expected=bound, came=f"{par.what}: {spent}", next_step=par.advice)
 
 
 def _first_steps(exercise: Exercise) -> str:

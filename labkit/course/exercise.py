@@ -41,7 +41,7 @@ class Par:
 
     `cost(function, args)` runs the learner's function and returns what it used; `bound(args)` is what is needed at
     least; a solution is over par beyond `slack` times the bound. `why` says where the bound comes from. `case(rng)`
-    makes the input on which it is measured.
+    makes the input on which it is measured. `advice`: what to try next when over par.
     """
 
     what: str
@@ -51,6 +51,7 @@ class Par:
     case: Callable[[Generator], Case]
     why: str
     slack: float = 2.0
+    advice: str = "The result is right: now look for values that are computed or kept more often than they are needed."
 
 
 @dataclass(frozen=True)
