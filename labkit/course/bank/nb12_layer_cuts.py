@@ -16,26 +16,17 @@ VGG16 = (87, 1850, 925, 1850, 925, 1850, 1850, 925, 1850, 1850, 462, 462, 462, 1
 
 
 def layer_cuts(works, parts):
-    """The first layer of every part but the first, so that the heaviest part is as light as it can be.
+    """The first layer of every part but the first; the heaviest part is as light as any cuts can make it.
 
-    Dynamic programming over (layers so far, parts so far): the heaviest part of the best cuts, and where its last part
-    begins.
+    best[end, p]: heaviest part and cut points of the best way to divide layers 0 to end - 1 into p parts.
     """
-    n, upto = len(works), [0, *accumulate(works)]
-    best = [{end: (upto[end], 0) for end in range(1, n + 1)}]
-    for count in range(2, parts + 1):
-        before = best[-1]
-        best.append(
-            {
-                end: min((max(before[k][0], upto[end] - upto[k]), k) for k in range(count - 1, end))
-                for end in range(count, n + 1)
-            }
-        )
-    cuts, end = [], n
-    for table in reversed(best[1:]):
-        end = table[end][1]
-        cuts.append(end)
-    return cuts[::-1]
+    upto = [sum(works[:k]) for k in range(len(works) + 1)]
+    best = {(end, 1): (upto[end], []) for end in range(1, len(upto))}
+    for p in range(2, parts + 1):
+        for end in range(p, len(upto)):
+            begins = range(p - 1, end)
+            best[end, p] = min((max(best[k, p - 1][0], upto[end] - upto[k]), [*best[k, p - 1][1], k]) for k in begins)
+    return best[len(works), parts][1]
 
 
 def part_loads(works: Sequence[int], cuts: Sequence[int]) -> list[int]:
