@@ -47,16 +47,17 @@ def difference(got: Any, expected: Any, tolerance: float, parts: tuple[str, ...]
 
 
 def _of_set(got: Any, expected: set | frozenset) -> Difference | None:
-    """Sets of names: a list or tuple of the same names will do."""
-    if isinstance(got, set | frozenset | list | tuple) and all(isinstance(item, str) for item in got):
+    """Sets of names, or of whole numbers: a list or tuple of the same ones will do."""
+    kinds, what = ((int, np.integer), "whole number") if any(isinstance(i, int) for i in expected) else (str, "name")
+    if isinstance(got, set | frozenset | list | tuple) and all(isinstance(item, kinds) for item in got):
         if set(got) == set(expected):
             return None
-        return Difference("the result", _names(expected), _names(got))
-    return Difference("the result", f"a set of names, {_names(expected)}", _short(got))
+        return Difference("the result", _members(expected, what), _members(got, what))
+    return Difference("the result", f"a set of {what}s, {_members(expected, what)}", _short(got))
 
 
-def _names(names: Any) -> str:
-    return "{" + ", ".join(sorted(names)) + "}" if names else "no name"
+def _members(members: Any, what: str) -> str:
+    return "{" + ", ".join(map(str, sorted(members))) + "}" if members else f"no {what}"
 
 
 def _of_dict(got: Any, expected: dict, tolerance: float) -> Difference | None:

@@ -63,8 +63,11 @@ def test_the_bank_covers_the_notebooks():
         "overtakes",
         "conv-loads",
         "best-mapping",
+        "net-pins",
+        "plan-volume",
+        "fm-gain",
     } <= set(bank.exercises())
-    assert {"00", "01", "02", "03", "04", "05"} <= set(bank.quizzes())
+    assert {"00", "01", "02", "03", "04", "05", "11"} <= set(bank.quizzes())
 
 
 @each_exercise
