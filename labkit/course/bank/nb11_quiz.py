@@ -17,7 +17,7 @@ QUIZ = Quiz(
         Question(
             "In the coarse grain, what are the pins of a map's net?",
             (
-                Choice("All filters that read the map, and nothing else", "Its maker is missing: a map has to come from somewhere."),
+                Choice("All filters that read the map, and no other", "Its maker is missing: where does it come from?"),
                 Choice("Its maker, and all filters that read it", "One maker, and everybody who needs the map."),
                 Choice("All filters of both layers", "Every map has a net of its own, with one maker."),
             ),
