@@ -44,8 +44,8 @@ def plans_table(reports: Iterable[dict], caption: str = "", name: str = "method"
     for one in reports:
         average = sum(one["loads"]) / one["parts"]
         loads = (f"{one['min_load'] / average:.3f}", f"{one['max_over_avg']:.3f}")
-        sent = f"{one['volume_elements'] / UNIT:,.2f}"
-        rows.append((str(one[name]), one["parts"], sent, f"{one['volume_bytes'] / 2**20:,.0f}", *loads))
+        sent = (_number(one["volume_elements"] / UNIT), _number(one["volume_bytes"] / 2**20))
+        rows.append((str(one[name]), one["parts"], *sent, *loads))
     head = (name, "parts", VOLUME, "MiB of float32", "least load / average", "largest load / average")
     return Table(_caption(caption, reports), head, tuple(rows))
 
@@ -54,7 +54,7 @@ def methods_plot(reports: Iterable[dict], caption: str = "", name: str = "method
     """A bar for each plan's volume, logarithmic, with its largest load over the average above it."""
     reports = _needed(reports)
     names, volumes = [str(one[name]) for one in reports], [one["volume_elements"] / UNIT for one in reports]
-    texts = [f"{v:,.1f}<br>load {one['max_over_avg']:.2f}" for v, one in zip(volumes, reports, strict=True)]
+    texts = [f"{_number(v)}<br>load {one['max_over_avg']:.2f}" for v, one in zip(volumes, reports, strict=True)]
     marker = {"color": OTHERS[0][0], "pattern": {"shape": "/", "fgcolor": "white"}}
     figure = go.Figure(go.Bar(x=names, y=volumes, text=texts, textposition="outside", marker=marker, cliponaxis=False))
     low, high = min(volumes), max(volumes)
@@ -62,7 +62,7 @@ def methods_plot(reports: Iterable[dict], caption: str = "", name: str = "method
     figure.update_xaxes(title_text=name)
     figure.update_yaxes(title_text=VOLUME, type="log", range=span, dtick=1)
     seen = ", ".join(
-        f"{n} {v:,.1f} at a largest load of {one['max_over_avg']:.2f} times the average"
+        f"{n} {_number(v)} at a largest load of {one['max_over_avg']:.2f} times the average"
         for n, v, one in zip(names, volumes, reports, strict=True)
     )
     return _finished(figure, _caption(caption or "Volume of plans", reports), seen)
@@ -96,7 +96,7 @@ def balance_plot(swept: Iterable[dict], others: Iterable[dict] = (), caption: st
 
 
 def _point(one: dict) -> str:
-    return f"{one['volume_elements'] / UNIT:,.1f} at {one['max_over_avg']:.2f}"
+    return f"{_number(one['volume_elements'] / UNIT)} at {one['max_over_avg']:.2f}"
 
 
 def epochs_plot(epochs: Iterable[Epoch], break_even: float | None = None) -> go.Figure:
@@ -120,23 +120,19 @@ def epochs_plot(epochs: Iterable[Epoch], break_even: float | None = None) -> go.
     figure.update_xaxes(title_text="batch", type="log", **ticks)
     figure.update_yaxes(title_text="GiB per epoch", type="log")
     where = "" if break_even is None else f"; they meet at a batch of {break_even:,.0f}"
-    seen = f"data parallelism falls from {_gib(epochs[0])} to {_gib(epochs[-1])} GiB, the plan stays at "
-    seen += f"{epochs[0].plan_bytes / GIB:,.0f} GiB{where}"
+    ends = [_number(one.data_parallel_bytes / GIB) for one in (epochs[0], epochs[-1])]
+    seen = f"data parallelism falls from {ends[0]} to {ends[1]} GiB, the plan stays at "
+    seen += f"{_number(epochs[0].plan_bytes / GIB)} GiB{where}"
     return _finished(figure, f"{_race(epochs)} (modelled)", seen)
 
 
 def epochs_table(epochs: Iterable[Epoch]) -> Table:
     """The numbers of `epochs_plot`."""
     epochs = _needed(epochs)
-    rows = [
-        (
-            one.batch,
-            f"{one.data_parallel_bytes / GIB:,.1f}",
-            f"{one.plan_bytes / GIB:,.1f}",
-            f"{100 * one.reduction:.0f}",
-        )
-        for one in epochs
-    ]
+    rows = []
+    for one in epochs:
+        sent = (_number(each / GIB) for each in (one.data_parallel_bytes, one.plan_bytes))
+        rows.append((one.batch, *sent, f"{100 * one.reduction:.0f}"))
     head = ("batch", "data parallelism, GiB", "plan, GiB", "saved, %")
     return Table(f"{_race(epochs)} (modelled)", head, tuple(rows))
 
@@ -153,8 +149,9 @@ def _race(epochs: list[Epoch]) -> str:
     return f"{first.network} in {first.parts} parts: bytes of an epoch of {first.samples:,} samples"
 
 
-def _gib(one: Epoch) -> str:
-    return f"{one.data_parallel_bytes / GIB:,.0f}"
+def _number(value: float) -> str:
+    """Four digits, and at most one behind the point of larger numbers."""
+    return f"{value:,.1f}" if value >= 100 else f"{value:.4g}"
 
 
 def _caption(caption: str, reports: list[dict]) -> str:

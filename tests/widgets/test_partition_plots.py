@@ -56,7 +56,7 @@ def test_the_alternative_text_has_every_number():
     alt = plots.methods_plot(REPORTS).layout.meta["alt"]
     assert all(f"a largest load of {one['max_over_avg']:.2f}" in alt for one in REPORTS)
     alt = plots.balance_plot(REPORTS[:2], REPORTS[2:]).layout.meta["alt"]
-    assert "filter-incremental is at 0.0 at 1.07" in alt
+    assert "filter-incremental is at 0.04123 at 1.07" in alt
 
 
 def test_a_sweep_is_a_line_sorted_by_balance():
