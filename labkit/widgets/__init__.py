@@ -13,6 +13,7 @@ from labkit.widgets.microscope import BlockMicroscope, block_microscope
 from labkit.widgets.roofline import KernelPoint, Roofline, roofline
 from labkit.widgets.scheduler import BlockScheduler, block_scheduler
 from labkit.widgets.static_page import static_page
+from labkit.widgets.stepper import MoveStepper, stepper
 from labkit.widgets.studio import PartitionStudio, studio
 from labkit.widgets.training import TrainingView, training_view
 
@@ -24,6 +25,7 @@ __all__ = [
     "GradientDescentStepper",
     "HypergraphView",
     "KernelPoint",
+    "MoveStepper",
     "NetworkAnatomy",
     "PartitionStudio",
     "Roofline",
@@ -37,6 +39,7 @@ __all__ = [
     "network_anatomy",
     "roofline",
     "static_page",
+    "stepper",
     "studio",
     "training_view",
 ]

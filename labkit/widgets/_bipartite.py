@@ -4,12 +4,14 @@ from labkit.errors import LabError
 from labkit.network import INPUT, Dense, Network
 from labkit.partition.figure import small_network
 from labkit.partition.grains import NetworkHypergraph, coarse, fine
+from labkit.partition.hypergraph import Hypergraph
 from labkit.partition.names import names
 from labkit.partition.trace import tasks_of
 from labkit.partition.weights import flops
 
 MOST_VERTICES = {"coarse": 60, "fine": 80}
 MOST_PARTS = 8  # there are no more colours that everybody can tell apart
+ONE_COLUMN = 12
 GRAINS = {"coarse": coarse, "fine": fine}
 
 
@@ -64,6 +66,25 @@ def picture(problem: NetworkHypergraph) -> dict:
         )
     weights = [round(w) if w == round(w) else w for w in graph.weights.tolist()]
     return {"columns": columns, "heads": heads, "names": list(named.vertices), "weights": weights, "nets": nets}
+
+
+def hypergraph_picture(graph: Hypergraph) -> dict:
+    """The same for a hypergraph of no network: vertices to the left of the nets, and from 13 of them to the right too.
+
+    Raises LabError for more than 60 vertices.
+    """
+    count, most = graph.vertices, MOST_VERTICES["coarse"]
+    if count > most:
+        raise LabError(f"a hypergraph of {count} vertices; a picture shows at most {most}", "contract it first")
+    left = count if count <= ONE_COLUMN else -(-count // 2)
+    nets = [
+        {"name": f"net {e}", "cost": int(graph.costs[e]), "at": 1, "hub": int(graph.net(e)[0]), "pins": pins}
+        for e in range(graph.nets)
+        if len(pins := graph.net(e).tolist()) > 1
+    ]
+    columns = [0] * left + [2] * (count - left)
+    names = [f"vertex {v}" for v in range(count)]
+    return {"columns": columns, "heads": [], "names": names, "weights": graph.weights.tolist(), "nets": nets}
 
 
 def _columns(problem: NetworkHypergraph) -> tuple[list[int], list[list]]:

@@ -1,5 +1,7 @@
 """Hypergraph view and move stepper in JupyterLab: vertices moved by keyboard, nets held, a recording stepped."""
 
+import re
+
 import pytest
 from notebook_page import move_every_control, open_notebook, run_all, settle, unnamed_controls, use_theme
 
@@ -55,5 +57,61 @@ def test_vertices_are_moved_by_keyboard(chromium, lab, write_notebook, artifacts
         use_theme(page, "JupyterLab Dark")
         settle(page)
         widget.screenshot(path=artifacts / "hypergraph_dark.png")
+        assert move_every_control(page, widget) == []
+        assert problems == []
+
+
+# Every text that the picture is given, in order.
+COLLECT = """() => {
+  const drawing = document.querySelector(".labkit-stepper .labkit-bipartite");
+  window.labkitSaid = new Set();
+  const heard = new MutationObserver(() => window.labkitSaid.add(drawing.ariaLabel));
+  heard.observe(drawing, { attributeFilter: ["aria-label"] });
+}"""
+STEPPER = """from labkit.widgets import stepper
+view = stepper("residual_block", parts=2, seed=3)
+view"""
+
+
+def test_a_recording_is_stepped_through(chromium, lab, write_notebook, artifacts):
+    name = write_notebook("stepper", STEPPER)
+    with open_notebook(chromium, lab, name) as (page, problems):
+        assert run_all(page) == []
+        widget = page.locator(".labkit-stepper")
+        widget.wait_for()
+        settle(page)
+        assert unnamed_controls(widget) == []
+        status = widget.get_by_role("status")
+        number = widget.get_by_role("spinbutton", name="Step number, number")
+        last = int(number.get_attribute("max"))
+        assert status.inner_text().startswith(f"Step 0 of {last}, level 0: each task is a vertex of its own.")
+        widget.get_by_role("button", name="Step", exact=True).focus()
+        page.evaluate(COLLECT)
+        for _ in range(last):
+            page.keyboard.press("s")
+        said = page.evaluate("() => [...window.labkitSaid]")
+        assert [int(re.search(r"Step (\d+) of", text)[1]) for text in said] == list(range(1, last + 1))
+        settle(page)
+        assert status.inner_text().startswith(f"Step {last} of {last}, level 0")
+        widget.screenshot(path=artifacts / "stepper_end.png")
+
+        page.keyboard.press("r")
+        page.keyboard.press("n")
+        page.keyboard.press("b")
+        settle(page)
+        assert status.inner_text().startswith("Step 0 of")
+        widget.get_by_role("spinbutton", name="Steps per second, number").fill("30")
+        page.keyboard.press("Enter")
+        widget.get_by_role("button", name="Play").press("p")
+        widget.get_by_role("button", name="Play").wait_for(timeout=20_000)  # it ends by itself
+        settle(page)
+        assert number.input_value() == str(last)
+        widget.locator("summary").press("Enter")
+        assert widget.locator("tbody tr").count() == last
+        number.fill(str(last // 2))
+        page.keyboard.press("Enter")
+        use_theme(page, "JupyterLab Dark")
+        settle(page)
+        widget.screenshot(path=artifacts / "stepper_dark.png")
         assert move_every_control(page, widget) == []
         assert problems == []

@@ -19,6 +19,7 @@ from labkit.widgets import (
     network_anatomy,
     roofline,
     static_page,
+    stepper,
     studio,
     training_view,
 )
@@ -65,6 +66,7 @@ VIEWS = {
         "resnet18_32", 16, "filter-incremental", plans=[divided(16), divided(5)], from_state=STUDIO
     ),
     "hypergraph": lambda: hypergraph_view("residual_block", 3, "fine", graph=True),
+    "stepper": lambda: stepper("residual_block", 3, 0.2),
     "microscope": lambda: block_microscope(FORWARD["hybrid"], Launch((2, 2, 1), 64, 72), *arrays(), *[1] * 5, 0),
 }
 # What to do by keyboard so that the sentence of the view changes: a button to focus, and a key.
@@ -74,6 +76,7 @@ MOVES = {
     "descent": ("Step", "s"),
     "scheduler": ("Reset", "s"),
     "hypergraph": ("All in part 0", "Enter"),
+    "stepper": ("Step", "s"),
     "studio": ("Undo", "g"),
     "microscope": ("Step", "s"),
 }
