@@ -6,7 +6,7 @@ own, and a second kind of net holds it together with the filter's channels: its 
 sends which holds some of those channels. The input and each dense layer are one vertex unless asked otherwise.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from labkit.partition.weights import Weights
 
 NOBODY = -1
 DENSE = ("layer", "neuron")
+Groups = int | Mapping[str, np.ndarray] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ class NetworkHypergraph:
     """A network's hypergraph, and the way back from a partition vector to a Plan.
 
     grain: 'coarse' or 'fine'. rows: what travels, as (tensor or layer, 'maps', 'partial sums', ...); row_of_net:
-    int32 [nets], the row that each net belongs to.
+    int32 [nets], the row that each net belongs to. dense, groups: as it was built, see `coarse` and `fine`.
     """
 
     tasks: Tasks
@@ -51,6 +52,15 @@ class NetworkHypergraph:
     hypergraph: Hypergraph
     rows: tuple[tuple[str, str], ...]
     row_of_net: np.ndarray
+    dense: str = "layer"
+    groups: Groups = None
+
+    def grouped(self, groups: Groups) -> "NetworkHypergraph":
+        """The same network, grain and weights with the filters of each layer in groups.
+
+        Its partitions come back by way of the plan: `problem.vector(small.plan(part, parts))`, with the same cut.
+        """
+        return (coarse if self.grain == "coarse" else fine)(self.tasks, self.weights, self.dense, groups)
 
     def plan(self, part: np.ndarray, parts: int, method: str = "by hand", **made: object) -> Plan:
         """The plan that gives every task to the part of its vertex. part: [vertices], numbers below `parts`."""
@@ -95,11 +105,12 @@ def _divides(layer: TaskLayer, grain: str) -> LabError:
     )
 
 
-def coarse(tasks: Tasks, weights: Weights, dense: str = "layer", groups: int | None = None) -> NetworkHypergraph:
+def coarse(tasks: Tasks, weights: Weights, dense: str = "layer", groups: Groups = None) -> NetworkHypergraph:
     """Coarse grain: one vertex per filter (eserol-2019 section 3.4), so one net per map.
 
     dense: 'layer' makes each dense layer one vertex, as the thesis does, 'neuron' one vertex per neuron. groups: at
-    most so many vertices per layer, each of neighbouring filters; None for one vertex per filter.
+    most so many vertices per layer, each of neighbouring filters; or, by the layer's name, the group of each filter
+    ([K], whole numbers; layers left out are one vertex); None for one vertex per filter.
     """
     number = _numbering(dense, groups)
     filters, count = [], 0
@@ -108,15 +119,15 @@ def coarse(tasks: Tasks, weights: Weights, dense: str = "layer", groups: int | N
         filters.append((vertex + count).astype(np.int32))
         count += int(vertex.max()) + 1
     vertices = Vertices(tuple(filters), (None,) * len(filters), count)
-    return _build(tasks, "coarse", weights, vertices)
+    return _build(tasks, "coarse", weights, vertices, dense, groups)
 
 
-def fine(tasks: Tasks, weights: Weights, dense: str = "layer", groups: int | None = None) -> NetworkHypergraph:
+def fine(tasks: Tasks, weights: Weights, dense: str = "layer", groups: Groups = None) -> NetworkHypergraph:
     """Fine grain: one vertex per channel of a filter, and one for its sum (eserol-2019 section 3.3).
 
     Vertices are numbered as in figure 3.3: input maps, then per convolution its channels (filter by filter) and its
-    sums. A sum has no weight. groups: at most so many groups of neighbouring filters per layer; channels fall into the
-    groups of the maps that they read.
+    sums. A sum has no weight. groups: of the filters of a layer, as for `coarse`; channels fall into the groups of the
+    maps that they read.
     """
     number = _numbering(dense, groups)
     whole_maps = _numbering("neuron", groups)
@@ -135,22 +146,36 @@ def fine(tasks: Tasks, weights: Weights, dense: str = "layer", groups: int | Non
         filters.append((own + count).astype(np.int32))
         channels.append(each)
         count += int(own.max()) + 1
-    return _build(tasks, "fine", weights, Vertices(tuple(filters), tuple(channels), count))
+    return _build(tasks, "fine", weights, Vertices(tuple(filters), tuple(channels), count), dense, groups)
 
 
-def _numbering(dense: str, groups: int | None) -> Callable[[TaskLayer], np.ndarray]:
+def _numbering(dense: str, groups: Groups) -> Callable[[TaskLayer], np.ndarray]:
     """Function: task layer -> which of the layer's vertices each filter is."""
     if dense not in DENSE:
         raise LabError(f"dense={dense!r}", "choose 'layer' or 'neuron'")
-    if groups is not None and (not isinstance(groups, int) or groups < 1):
+    named = isinstance(groups, Mapping)
+    if groups is not None and not named and (not isinstance(groups, int) or groups < 1):
         raise LabError(f"groups={groups!r}", "give a whole number from 1 up, or None for one vertex per filter")
 
     def number(layer: TaskLayer) -> np.ndarray:
         one = dense == "layer" and layer.kind in ("input", "dense")
+        if named and not one:
+            return _group_of_each(layer, groups.get(layer.name))
         most = 1 if one else layer.filters if groups is None else min(groups, layer.filters)
         return np.arange(layer.filters) * most // layer.filters
 
     return number
+
+
+def _group_of_each(layer: TaskLayer, given: np.ndarray | None) -> np.ndarray:
+    """Groups of a layer's filters as they were given, numbered from 0 without gaps: int64 [K]; None is one group."""
+    given = np.zeros(layer.filters, np.int64) if given is None else np.asarray(given)
+    if given.shape != (layer.filters,):
+        raise LabError(
+            f"groups of layer {layer.name!r} of shape {given.shape}",
+            f"give the group of each of {layer.filters} filters",
+        )
+    return np.unique(given, return_inverse=True)[1]
 
 
 def _makers(tasks: Tasks, index: int, filters: list[np.ndarray]) -> np.ndarray:
@@ -166,7 +191,9 @@ def _makers(tasks: Tasks, index: int, filters: list[np.ndarray]) -> np.ndarray:
     return makers
 
 
-def _build(tasks: Tasks, grain: str, weights: Weights, vertices: Vertices) -> NetworkHypergraph:
+def _build(
+    tasks: Tasks, grain: str, weights: Weights, vertices: Vertices, dense: str, groups: Groups
+) -> NetworkHypergraph:
     """Nets of every tensor, then those of every layer whose filters are divided."""
     rows, row_of_net, pins, costs = [], [], [], []
 
@@ -183,7 +210,8 @@ def _build(tasks: Tasks, grain: str, weights: Weights, vertices: Vertices) -> Ne
             add((layer.name, "partial sums"), *_sum_nets(layer, own, each))
     starts = np.concatenate(([0], np.cumsum([len(net) for net in pins])))
     hypergraph = Hypergraph(starts, np.concatenate(pins), np.array(costs, np.int64), _loads(weights, vertices))
-    return NetworkHypergraph(tasks, grain, weights, vertices, hypergraph, tuple(rows), np.concatenate(row_of_net))
+    nets = np.concatenate(row_of_net)
+    return NetworkHypergraph(tasks, grain, weights, vertices, hypergraph, tuple(rows), nets, dense, groups)
 
 
 def _map_nets(tensor: Tensor, vertices: Vertices, tasks: Tasks) -> tuple[list[np.ndarray], list[int]]:
