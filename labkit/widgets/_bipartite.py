@@ -29,17 +29,28 @@ def problem_of(network: Network, grain: str, groups: int | None = None) -> Netwo
     return GRAINS[grain](tasks, flops(tasks), dense="layer" if has_dense else "neuron", groups=groups)
 
 
-def small_enough(problem: NetworkHypergraph, grain: str, groups: int | None) -> None:
-    """Refuse a hypergraph with too many vertices to be told apart, and say what can be drawn instead."""
-    count, most = problem.vertices.count, MOST_VERTICES[grain]
-    if count <= most:
-        return
-    network = problem.tasks.network
-    fits = [g for g in range(1, 9) if problem_of(network, grain, g).vertices.count <= most]
-    instead = f"draw groups of filters: groups={fits[-1]} " if fits else ""
-    raise LabError(
-        f"the {grain} hypergraph of {network.name} has {count} vertices; a picture shows at most {most}",
-        instead + ("makes at most so many vertices of each layer" if fits else "cut the network after a few layers"),
+def drawable(network: Network, grain: str, groups: int | None = None) -> NetworkHypergraph:
+    """The hypergraph to draw, as `problem_of` gives it.
+
+    Raises LabError if it has too many vertices to be told apart, and says what can be drawn instead. The coarse one is
+    looked at first: where it is too large, the fine one need not even be built.
+    """
+    for one in dict.fromkeys(("coarse", grain)):
+        problem = problem_of(network, one, groups)
+        if problem.vertices.count > MOST_VERTICES[one]:
+            raise _too_large(problem, grain)
+    return problem
+
+
+def _too_large(problem: NetworkHypergraph, grain: str) -> LabError:
+    network, most = problem.tasks.network, MOST_VERTICES[problem.grain]
+    fits = [g for g in range(1, 9) if problem_of(network, grain, g).vertices.count <= MOST_VERTICES[grain]]
+    return LabError(
+        f"the {problem.grain} hypergraph of {network.name} has {problem.vertices.count} vertices; "
+        f"a picture shows at most {most}",
+        f"draw groups of filters: groups={fits[-1]} makes at most so many vertices of each layer"
+        if fits
+        else "draw the network's first layers only",
     )
 
 

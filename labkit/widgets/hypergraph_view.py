@@ -19,11 +19,12 @@ from labkit.widgets._base import css, decode, encode, esm, one_of, static_text, 
 from labkit.widgets._bipartite import (
     GRAINS,
     MOST_PARTS,
+    MOST_VERTICES,
     coarse_of_fine,
+    drawable,
     network_of,
     picture,
     problem_of,
-    small_enough,
 )
 
 KIND = "hypergraph_view"
@@ -97,7 +98,7 @@ def hypergraph_view(
         state = decode(KIND, from_state, state)
     one_of("grain", state["grain"], tuple(GRAINS))
     state["parts"] = within("parts", state["parts"], 2, MOST_PARTS, whole=True)
-    problems = _drawable(network, state["grain"], groups)
+    problems = _both(network, state["grain"], groups)
     start = _start(problems, state, plan)
     state["part"] = _checked(state["part"] or start[state["grain"]], problems[state["grain"]], state["parts"])
     state["net"] = within("net", state["net"], -1, problems[state["grain"]].hypergraph.nets - 1, whole=True)
@@ -111,18 +112,13 @@ def hypergraph_view(
     return view
 
 
-def _drawable(network: Network, grain: str, groups: int | None) -> dict[str, NetworkHypergraph]:
+def _both(network: Network, grain: str, groups: int | None) -> dict[str, NetworkHypergraph]:
     """The grains that can be drawn, by name; LabError if `grain` cannot."""
-    problems = {name: problem_of(network, name, groups) for name in GRAINS}
-    small_enough(problems[grain], grain, groups)
-    kept = {}
-    for name, problem in problems.items():
-        try:
-            small_enough(problem, name, groups)
-        except LabError:
-            continue
-        kept[name] = problem
-    return kept
+    chosen = drawable(network, grain, groups)
+    if grain == "fine":
+        return {"coarse": drawable(network, "coarse", groups), "fine": chosen}
+    fine = problem_of(network, "fine", groups)
+    return {"coarse": chosen} | ({"fine": fine} if fine.vertices.count <= MOST_VERTICES["fine"] else {})
 
 
 def _start(problems: dict[str, NetworkHypergraph], state: dict, plan: Plan | None) -> dict[str, str]:

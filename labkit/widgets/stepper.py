@@ -12,15 +12,7 @@ from labkit.partition.hypergraph import Hypergraph
 from labkit.partition.limits import limits
 from labkit.partition.names import vertex_names
 from labkit.widgets._base import css, decode, encode, esm, one_of, static_text, within
-from labkit.widgets._bipartite import (
-    GRAINS,
-    MOST_PARTS,
-    hypergraph_picture,
-    network_of,
-    picture,
-    problem_of,
-    small_enough,
-)
+from labkit.widgets._bipartite import GRAINS, MOST_PARTS, drawable, hypergraph_picture, network_of, picture
 from labkit.widgets._recording import STARTS, recording
 
 KIND = "stepper"
@@ -83,8 +75,7 @@ def stepper(
     if isinstance(what, Hypergraph):
         graph, record, title = what, hypergraph_picture(what), f"a hypergraph of {what.vertices} vertices"
     else:
-        problem = problem_of(network_of(what), grain, groups)
-        small_enough(problem, grain, groups)
+        problem = drawable(network_of(what), grain, groups)
         graph, record, title = problem.hypergraph, picture(problem), f"{problem.tasks.network.name}, {grain} grain"
         names = vertex_names(problem)
     bounds = limits(graph.weights, parts, imbalance, names.__getitem__ if names else None)

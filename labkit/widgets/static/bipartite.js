@@ -34,9 +34,9 @@ function balance(loads) {
 }
 
 // "Net of map 3 of conv1: pins in parts 0 and 2, λ = 2, costs 144 elements."
-function netSentence(net, row, unit = "elements") {
-  const where = row.lambda > 1 ? `pins in parts ${listed(row.held)}` : `all ${net.pins.length} pins in part ${row.held[0]}`;
-  return `Net of ${net.name}: ${where}, λ = ${row.lambda}, costs ${row.cost ? `${grouped(row.cost)} ${unit}` : "nothing"}.`;
+function netSentence({ name, pins }, { held, lambda, cost }) {
+  const where = lambda > 1 ? `pins in parts ${listed(held)}` : `all ${pins.length} pins in part ${held[0]}`;
+  return `Net of ${name}: ${where}, λ = ${lambda}, costs ${cost ? `${grouped(cost)} elements` : "nothing"}.`;
 }
 
 // An element of a drawing. Its namespace is asked of the browser.
@@ -75,8 +75,8 @@ function bend(a, b, from, to, { slot, row }) {
 }
 
 // The picture; `graph`: without diamonds, one edge from the vertex that sends to each that receives.
-// paint({part, rows, net, group, marks}): net: the one that is pointed out; group: per vertex the one that stands for it
-// (where it is merged with others, which are then drawn as one); marks: classes of the vertices.
+// paint({part, rows, net, group, marks}): net: the one that is pointed out; group: per vertex the one that stands for
+// it (where it is merged with others, which are then drawn as one); marks: classes of the vertices.
 function bipartite(caption, record, graph) {
   const { nets, names, heads } = record;
   const knob = (kind, ...inside) => svg("g", { class: `labkit-${kind}` }, ...inside);
@@ -108,11 +108,13 @@ function bipartite(caption, record, graph) {
       pins.forEach((v, i) => {
         const split = graph ? part[v] !== part[hub] : cut, from = spot("vertex", v);
         dress(lines[e][i], { "data-part": part[v], class: (split ? "labkit-cut" : "") + mood,
-          d: !graph ? bend(from, spot("net", e), r, 8, place) : v === hub ? "" : bend(spot("vertex", hub), from, r, r, place) }, []);
+          d: !graph ? bend(from, spot("net", e), r, 8, place)
+            : v === hub ? "" : bend(spot("vertex", hub), from, r, r, place) }, []);
       });
       const { x, y } = spot("net", e), [, text] = knobs.net[e].children;
       dress(knobs.net[e], { transform: `translate(${x} ${y})`, class: `labkit-net${cut ? " labkit-cut" : ""}${mood}`,
-        "data-part": row.held[0], "aria-label": netSentence({ name, pins }, row), "aria-pressed": String(e === chosen) }, []);
+        "data-part": row.held[0], "aria-label": netSentence({ name, pins }, row),
+        "aria-pressed": String(e === chosen) }, []);
       text.textContent = cut ? `λ ${row.lambda}: ${grouped(row.cost)}` : "";
     });
     const pins = nets[chosen]?.pins;
@@ -141,9 +143,11 @@ function loadBars(limit) {
     const at = (part) => `${100 * part / most}%`, over = (part) => limit != null && part * n > (1 + limit) * 1.000001;
     node.replaceChildren(...shares.map((part, p) => el("div", { "data-part": p },
       el("span", {}, `part ${p}`),
-      el("span", { class: "labkit-load" }, el("span", { style: `width:${at(part)}` }), el("i", { style: `left:${at(1 / n)}` }),
+      el("span", { class: "labkit-load" }, el("span", { style: `width:${at(part)}` }),
+        el("i", { style: `left:${at(1 / n)}` }),
         limit == null ? null : el("i", { class: "labkit-limit", style: `left:${at((1 + limit) / n)}` })),
-      el("span", {}, `${share(part)}, ${sig(part * n, 3)} × average${over(part) ? `, over ${sig(1 + limit)}` : ""}`))));
+      el("span", {}, `${share(part)}, ${sig(part * n, 3)} × average`,
+        over(part) ? `, over ${sig(1 + limit)}` : null))));
   };
   return { node, set };
 }

@@ -5,8 +5,8 @@ const refine = (part, { of }) => of.map((v) => part[v]);
 const coarsen = (part, { of }) => of.reduce((out, c, v) => { out[c] = part[v]; return out; }, []);
 const digits = (part) => part.join("");
 
-// The multistage graph: per net an edge between the vertex that makes its maps (or adds up its sums) and each other pin;
-// each that is cut is charged.
+// The multistage graph: per net an edge between the vertex that makes its maps (or adds up its sums) and each other
+// pin; each that is cut is charged.
 function edges({ nets }, part) {
   const rows = nets.map(({ pins, hub, cost }) => {
     const count = pins.filter((v) => part[v] !== part[hub]).length;
@@ -70,7 +70,8 @@ function render({ model, el: host }) {
   const grains = model.get("grains"), batch = model.get("batch"), start = model.get("start");
   const view = {};
   const put = (next) => state.put({ part: digits(next) });
-  const root = frame(host, "hypergraph", model.get("title"), { r: () => reset(), Escape: () => state.put({ net: -1 }) });
+  const root = frame(host, "hypergraph", model.get("title"),
+    { r: () => reset(), Escape: () => state.put({ net: -1 }) });
   const state = settings(model, () => refresh());
   const press = (kind, i, key) => {
     const { part, set } = view;
@@ -91,19 +92,24 @@ function render({ model, el: host }) {
     graph: toggle("Multistage graph", state.get().graph, (graph) => state.put({ graph })),
   };
   const act = [["Start again", reset, "r"], ["All in part 0", () => put(view.part.map(() => 0))]];
-  const pictures = Object.entries(grains).map(([grain, record]) => ({ grain, graph: bipartite("Multistage graph", record, 1),
-    main: bipartite(`Hypergraph, ${grain} grain`, record) }));
+  const pictures = Object.entries(grains).map(([grain, record]) => ({ grain,
+    main: bipartite(`Hypergraph, ${grain} grain`, record), graph: bipartite("Multistage graph", record, true) }));
   for (const { main } of pictures) pressable(main, press);
-  const said = el("div", { class: "labkit-note" }), aside = el("div", {}, ...pictures.map(({ graph }) => graph.node), said);
+  const said = el("div", { class: "labkit-note" });
+  const aside = el("div", {}, ...pictures.map(({ graph }) => graph.node), said);
   const bars = loadBars(), status = statusLine();
   const nets = dataTable("Data table: nets", ["net", "cost", "pins", "parts", "λ", "(λ − 1) · cost"], () =>
-    view.record.nets.map((net, e) => ({ mark: view.found.rows[e].lambda > 1, cells: [net.name, grouped(net.cost),
-      listed(net.pins), listed(view.found.rows[e].held), view.found.rows[e].lambda, grouped(view.found.rows[e].cost)] })));
+    view.found.rows.map(({ held, lambda, cost }, e) => {
+      const net = view.record.nets[e];
+      return { mark: lambda > 1,
+        cells: [net.name, grouped(net.cost), listed(net.pins), listed(held), lambda, grouped(cost)] };
+    }));
   const vertices = dataTable("Data table: vertices, and what their moves would gain",
-    ["vertex", "task", model.get("unit"), "part", "gain of a move to part"], () => view.record.names.map((name, v) => ({
-      cells: [v, name, grouped(view.record.weights[v]), view.part[v], Array.from({ length: view.set.parts }, (_, to) => to)
-        .filter((to) => to !== view.part[v])
-        .map((to) => `${to}: ${grouped(gain(view.record, view.found.rows, view.part, [v], to))}`).join("; ")] })));
+    ["vertex", "task", model.get("unit"), "part", "gain of a move to part"], () => view.record.names.map((name, v) => {
+      const others = view.found.loads.flatMap((_, to) => (to === view.part[v] ? [] : [to]));
+      const gains = others.map((to) => `${to}: ${grouped(gain(view.record, view.found.rows, view.part, [v], to))}`);
+      return { cells: [v, name, grouped(view.record.weights[v]), view.part[v], gains.join("; ")] };
+    }));
   const graphs = dataTable("Data table: edges of the multistage graph against nets",
     ["net", "cut edges", "edges", "λ − 1", "graph counts", "hypergraph counts"], () =>
       view.record.nets.map((net, e) => ({ cells: [net.name, view.edges.rows[e].count, view.edges.rows[e].of,

@@ -2,7 +2,7 @@
 // events: {kind, ...}; vertices are the original ones, and of those that were merged the one that stands for all.
 
 // What events change, those that change anything: group (who stands for a vertex), part (null before there is one),
-// level, held (moved in this pass), best (the best cut of this pass, and the step that reached it), moves (to be undone).
+// level, held (moved in this pass), best (the best cut of this pass, and the step that reached it), moves (of the pass).
 const rules = {
   coarser: (now, { level }) => ({ level, groups: [...now.groups.slice(0, level - 1), now.group] }),
   merge: (now, { into, vertex }) => ({ group: now.group.map((one) => (one === vertex ? into : one)) }),
@@ -55,10 +55,11 @@ function cutChart(frames) {
   const x = (t) => 56 + 496 * t / last, y = (cut) => 158 - 134 * cut / most;
   const write = (text, left, top) => svg("text", { x: left, y: top }, text);
   const rule = (d, dash) => svg("path", { d, class: "labkit-rule", "stroke-dasharray": dash });
-  const moving = svg("g"), step = ({ cut }, t) => (cut == null ? "" : `${t && frames[t - 1].part ? "L" : "M"}${x(t)} ${y(cut)}H${x(t + 1)}`);
+  const moving = svg("g");
+  const step = ({ part, cut }, t) => part && `${t && frames[t - 1].part ? "L" : "M"}${x(t)} ${y(cut)}H${x(t + 1)}`;
   const node = svg("svg", { class: "labkit-bipartite labkit-cuts", viewBox: "0 0 560 196", role: "img" },
-    write("Cut after each step; ● the best moment of a pass", 280, 12), write(grouped(most), 28, 28), write(0, 40, 162),
-    write("step", 280, 192), write(0, x(0.5), 176), write(last - 1, x(last - 0.5), 176),
+    write("Cut after each step; ● the best moment of a pass", 280, 12), write(grouped(most), 28, 28),
+    write(0, 40, 162), write("step", 280, 192), write(0, x(0.5), 176), write(last - 1, x(last - 0.5), 176),
     rule(`M56 24H552M56 158H552`), moving);
   const paint = (at) => {
     const seen = frames.slice(0, at + 1);
@@ -105,7 +106,8 @@ function render({ model, el: host }) {
   const table = dataTable("Data table: all events", ["step", "level", "what", "cut", "best of the pass"], () =>
     frames.slice(1).map(({ event, level, cut, best }, i) => ({ mark: i + 1 === at(), cells: [i + 1, level,
       event.text, cut == null ? "–" : grouped(cut), best ? grouped(best.cut) : "–"] })));
-  root.append(el("div", { class: "labkit-bar" }, buttons(play, step, back, skip, again), fields.at.node, fields.speed.node),
+  root.append(
+    el("div", { class: "labkit-bar" }, buttons(play, step, back, skip, again), fields.at.node, fields.speed.node),
     el("div", { class: "labkit-note" }, model.get("legend")), picture.node, status.node,
     el("div", { class: "labkit-grid" }, chart.node, bars.node), el("div", { class: "labkit-caption" },
       "Gain buckets: vertices that may still move, by what a move gains"), lists, table.node);
