@@ -44,7 +44,7 @@ LIMITS = {  # (grain, engine) -> seconds for all lines of all races, seconds for
     ("coarse", "multilevel"): (1200, 60),
     ("fine", "counts"): (2400, 60),
     ("fine", "mtkahypar"): (1800, 90),
-    ("fine", "multilevel"): (600, 120),
+    ("fine", "multilevel"): (1500, 120),
 }
 
 
