@@ -20,7 +20,7 @@ from labkit.errors import LabError, suggest
 from labkit.network.sizes import check_batch
 from labkit.partition.plan import NOBODY, Plan
 from labkit.partition.tasks import Read, Tensor
-from labkit.partition.volume import Traffic, Volume, needs, volume
+from labkit.partition.volume import Traffic, Volume, maps_and_gradients, needs, volume
 
 
 def gathered(plan: Plan, batch: int = 32, backward: bool = False) -> Volume:
@@ -38,7 +38,8 @@ def gathered(plan: Plan, batch: int = 32, backward: bool = False) -> Volume:
         if number in plan.tasks.working and holds.any(0).sum() > 1:
             pairs = np.zeros((plan.parts, plan.parts), np.int64)
             pairs[:, at[number]] = holds.sum(0) * layer.partial_elements * batch
-            rows.append(Traffic(layer.name, "gathered sums", _both_ways(pairs, backward)))
+            np.fill_diagonal(pairs, 0)
+            rows.append(Traffic(layer.name, "gathered sums", pairs + pairs.T if backward else pairs))
     return Volume(batch, backward, tuple(rows), plan.parts)
 
 
@@ -70,12 +71,4 @@ def _maps(plan: Plan, tensor: Tensor, at: np.ndarray, batch: int, backward: bool
     for join in (r for r in tensor.readers if not isinstance(r, Read)):
         wanted[np.diff(join.starts) > 0, at[join.layer]] = True  # what is done after the sums is done where they are
     owner = np.where(tensor.layer == 0, plan.slices[0].owner[tensor.filter * (tensor.layer == 0)], at[tensor.layer])
-    pairs = np.zeros((plan.parts, plan.parts), np.int64)
-    np.add.at(pairs, owner, wanted * (tensor.elements * batch)[:, None])
-    return Traffic(tensor.name, "maps", _both_ways(pairs, backward and tensor.gradient))
-
-
-def _both_ways(pairs: np.ndarray, backward: bool) -> np.ndarray:
-    """Values from part to part without those from a part to itself, and with the gradients that answer them."""
-    np.fill_diagonal(pairs, 0)
-    return pairs + pairs.T if backward else pairs
+    return maps_and_gradients(tensor, owner, wanted, batch, backward)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labkit.network import FLOAT_BYTES, INPUT, LRN, Concat, Conv, Dense, PadShortcut, Softmax
+from labkit.network import FLOAT_BYTES, INPUT, LRN, Add, Concat, Conv, Dense, PadShortcut, Softmax
 from labkit.network.graph import Node
 from labkit.network.layer import count
 from labkit.network.sizes import check_batch
 from labkit.partition.plan import NOBODY, Plan
+from labkit.partition.tasks import overlaps
 from labkit.partition.volume import owners, volume
 
 
@@ -79,9 +80,10 @@ def weight_elements(plan: Plan) -> np.ndarray:
                 layer = plan.tasks.layers[plan.tasks.number(node.name)]
                 each = plan[node.name].by_channel(layer.channels, layer.links)
                 owner = each[each != NOBODY]
-            else:  # every map has as many of these values
-                owner = owners(plan, plan.tasks.homes[node.name])
-            held += np.bincount(owner, minlength=plan.parts) * (size // len(owner))
+                values = np.ones(len(owner), np.int64)
+            else:  # maps share these values as they share the node's output
+                owner, values = owners(plan, plan.tasks.homes[node.name]), plan.tasks.homes[node.name].values
+            np.add.at(held, owner, values * size // values.sum())
     return held
 
 
@@ -90,9 +92,9 @@ def activation_elements(plan: Plan) -> np.ndarray:
 
     Where readers compute a map themselves (`Home.at_reader`), each of them holds it.
     """
-    network, makers = plan.network, _makers(plan)
-    kept = [INPUT, *(node.name for node in network.nodes if not node.layer.in_place)]
-    return sum(makers[name].sum(0) * (int(np.prod(network.shape(name))) // len(makers[name])) for name in kept)
+    makers = _makers(plan)
+    kept = [INPUT, *(node.name for node in plan.network.nodes if not node.layer.in_place)]
+    return sum(plan.tasks.homes[name].values @ makers[name] for name in kept)
 
 
 def _makers(plan: Plan) -> dict[str, np.ndarray]:
@@ -121,7 +123,8 @@ def _made(plan: Plan, name: str, needed: np.ndarray) -> np.ndarray:
 
 def _wanted(plan: Plan, node: Node, maps: np.ndarray) -> list[np.ndarray]:
     """For each input of a node the parts that need each of its maps, where `maps` [maps, parts] compute the node's."""
-    sizes = [len(plan.tasks.homes[source].layer) for source in node.inputs]
+    homes = plan.tasks.homes
+    sizes = [len(homes[source].layer) for source in node.inputs]
     if isinstance(node.layer, (Conv, Dense)):
         return [_readers(plan, node.name)]
     if isinstance(node.layer, Concat):
@@ -133,7 +136,10 @@ def _wanted(plan: Plan, node: Node, maps: np.ndarray) -> list[np.ndarray]:
         return [np.repeat(maps.any(0)[None, :], sizes[0], axis=0)]
     if isinstance(node.layer, PadShortcut):
         return [maps[: sizes[0]]]
-    return [maps] * len(sizes)
+    if isinstance(node.layer, Add):
+        windows = [overlaps(homes[source].values, homes[node.name].values) for source in node.inputs]
+        return [np.stack([maps[window].any(0) for window in each]) for each in windows]
+    return [maps]
 
 
 def _readers(plan: Plan, name: str) -> np.ndarray:

@@ -79,7 +79,8 @@ class Tensor:
     """Feature maps as their owners send them, for one sample.
 
     name: the node whose output it is. layer, filter: int32 [maps], the task that makes each map. elements: int64
-    [maps], values per map and sample. readers: who needs them. gradient: whether BP sends gradients back.
+    [maps], values per map and sample. readers: who needs them. gradient: bool [maps], whether BP sends its gradient
+    back: nobody needs that of a map which depends on no weights.
     """
 
     name: str
@@ -87,20 +88,33 @@ class Tensor:
     filter: np.ndarray
     elements: np.ndarray
     readers: tuple[Read | Join, ...]
-    gradient: bool
+    gradient: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Home:
     """Where the maps of one node are computed: map c by the owner of filter filter[c] of layer number layer[c].
 
+    values: int64 [maps], values of each map for one sample; a vector's maps are those that were flattened, or neurons.
     at_reader: bool [maps]; True where not the owner but everyone who needs the map computes it, from a map that was
     sent before (pooling in one branch of an inception module).
     """
 
     layer: np.ndarray
     filter: np.ndarray
+    values: np.ndarray
     at_reader: np.ndarray
+
+
+def overlaps(values: np.ndarray, others: np.ndarray) -> list[np.ndarray]:
+    """For each map of a vector in pieces of `values`, the pieces of `others` of the same vector that share a feature.
+
+    Map c alone where both are divided alike, as the maps of (C, H, W) always are.
+    """
+    ends, other_ends = np.cumsum(values), np.cumsum(others)
+    firsts = np.searchsorted(other_ends, ends - values, side="right")
+    lasts = np.searchsorted(other_ends, ends - 1, side="right")
+    return [np.arange(first, last + 1) for first, last in zip(firsts, lasts, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)

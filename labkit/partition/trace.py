@@ -6,14 +6,14 @@ rest (the pool of an inception module), because another copy would travel otherw
 random numbers, always stay with the owner.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from math import prod
 
 import numpy as np
 
 from labkit.network import INPUT, LRN, Add, Concat, Conv, Dense, Dropout, Flatten, Network, Node, PadShortcut, Softmax
-from labkit.partition.tasks import Home, Join, Read, TaskLayer, Tasks, Tensor
+from labkit.partition.tasks import Home, Join, Read, TaskLayer, Tasks, Tensor, overlaps
 
 NOBODY = -1
 
@@ -22,12 +22,15 @@ NOBODY = -1
 class _Maps:
     """What is known of each map of a node; all arrays are [maps].
 
-    layer, filter: the task whose owner makes it. tensor, at: where a copy can be had (NOBODY: it is all zeros, which
-    nobody needs to send). fresh: whether it is that copy itself, or has to be computed from it by the reader.
+    layer, filter: the task whose owner makes it. values: how many it has for one sample. learns: whether it depends on
+    weights. tensor, at: where a copy can be had (NOBODY: it is all zeros, which nobody needs to send). fresh: whether
+    it is that copy itself, or has to be computed from it by the reader.
     """
 
     layer: np.ndarray
     filter: np.ndarray
+    values: np.ndarray
+    learns: np.ndarray
     tensor: np.ndarray
     at: np.ndarray
     fresh: np.ndarray
@@ -101,15 +104,23 @@ class _Walk:
 
     def _made(self, name: str, number: int, filters: int) -> _Maps:
         layer, filter_ = np.full(filters, number, np.int32), np.arange(filters, dtype=np.int32)
-        return self._tensor(name, layer, filter_)
+        values = np.full(filters, prod(self.network.shape(name)) // filters)
+        return self._tensor(name, layer, filter_, values, np.full(filters, name != INPUT))
 
-    def _tensor(self, name: str, layer: np.ndarray, filter_: np.ndarray) -> _Maps:
+    def _tensor(
+        self, name: str, layer: np.ndarray, filter_: np.ndarray, values: np.ndarray, learns: np.ndarray
+    ) -> _Maps:
         """A new tensor with the output of node `name`, made by the given tasks."""
-        each = prod(self.network.shape(name)) // len(layer)
-        self.tensors.append(Tensor(name, layer, filter_, np.full(len(layer), each, np.int64), (), self._learns(name)))
+        self.tensors.append(Tensor(name, layer, filter_, values, (), learns))
         self.readers.append([])
         here = np.full(len(layer), len(self.tensors) - 1, np.int32)
-        return _Maps(layer, filter_, here, np.arange(len(layer), dtype=np.int32), np.ones(len(layer), bool))
+        at, fresh = np.arange(len(layer), dtype=np.int32), np.ones(len(layer), bool)
+        return _Maps(layer, filter_, values, learns, here, at, fresh)
+
+    def _values(self, name: str, source: _Maps) -> np.ndarray:
+        """Values of each map of a node that makes one of every map of `source`: a vector stays in the same pieces."""
+        shape = self.network.shape(name)
+        return source.values if len(shape) == 1 else np.full(len(source), prod(shape[1:]))
 
     def _learns(self, name: str) -> bool:
         if name == INPUT:
@@ -122,16 +133,12 @@ class _Walk:
         """A layer that works map by map: by the owner where it may, else by each reader."""
         has_weights = bool(node.layer.weights(*self.network.input_shapes(node)))
         owned = np.ones(len(source), bool) if has_weights or isinstance(node.layer, Dropout) else source.fresh
+        values, learns = self._values(node.name, source), source.learns | has_weights
         if not owned.any():
-            return source
-        done = self._tensor(node.name, source.layer, source.filter)
-        return _Maps(
-            source.layer,
-            source.filter,
-            np.where(owned, done.tensor, source.tensor),
-            np.where(owned, done.at, source.at),
-            owned,
-        )
+            return replace(source, values=values)
+        done = self._tensor(node.name, source.layer, source.filter, values, learns)
+        tensor, at = np.where(owned, done.tensor, source.tensor), np.where(owned, done.at, source.at)
+        return replace(done, tensor=tensor, at=at, fresh=owned)
 
     def _padded(self, node: Node, source: _Maps) -> _Maps:
         """The first maps are computed from those of the source, the others are zeros, which are never sent."""
@@ -141,6 +148,8 @@ class _Walk:
         longer = _Maps(
             source.layer[index],
             source.filter[index],
+            source.values[index],
+            source.learns[index] & ~zeros,
             np.where(zeros, NOBODY, source.tensor[index]),
             np.where(zeros, NOBODY, source.at[index]),
             source.fresh[index] & ~zeros,
@@ -150,22 +159,26 @@ class _Walk:
     def _add(self, node: Node, inputs: list[_Maps]) -> _Maps:
         """The owners of the input that is made last add the others to it."""
         home = max(inputs, key=lambda maps: (int(maps.layer.min()), bool((maps.tensor != NOBODY).all())))
+        learns = home.learns.copy()
         for other in inputs:
             if other is not home:
-                self._join(other, [np.array([c]) for c in range(len(home))], home, "add")
-        return self._tensor(node.name, home.layer, home.filter)
+                self._join(other, overlaps(other.values, home.values), home, "add")
+                learns |= [other.learns[pieces].any() for pieces in overlaps(home.values, other.values)]
+        return self._tensor(node.name, home.layer, home.filter, home.values, learns)
 
     def _normalised(self, node: Node, source: _Maps) -> _Maps:
         """The owner of each map reads the maps beside it."""
         reach, n = node.layer.size // 2, len(source)
         windows = [np.arange(max(0, c - reach), min(n, c + reach + 1)) for c in range(n)]
         self._join(source, windows, source, "halo")
-        return self._tensor(node.name, source.layer, source.filter)
+        learns = np.array([source.learns[window].any() for window in windows])
+        return self._tensor(node.name, source.layer, source.filter, source.values, learns)
 
     def _at_one(self, node: Node, source: _Maps) -> _Maps:
         """The owner of the first value computes all of them."""
         self._join(source, [np.array([0])] * len(source), source, "gather")
-        return self._tensor(node.name, *(np.full(len(source), a[0], np.int32) for a in (source.layer, source.filter)))
+        home = (np.full(len(source), a[0], np.int32) for a in (source.layer, source.filter))
+        return self._tensor(node.name, *home, source.values, np.full(len(source), source.learns.any()))
 
     def gather(self, name: str) -> None:
         """The loss needs the whole output in one place: that of its first value."""
@@ -196,7 +209,10 @@ class _Walk:
             for tensor, readers in zip(self.tensors, self.readers, strict=True)
             if readers
         )
-        homes = {name: Home(maps.layer, maps.filter, self._at_reader(name, maps)) for name, maps in self.maps.items()}
+        homes = {
+            name: Home(maps.layer, maps.filter, maps.values, self._at_reader(name, maps))
+            for name, maps in self.maps.items()
+        }
         return Tasks(self.network, tuple(self.layers), tensors, homes)
 
     def _at_reader(self, name: str, maps: _Maps) -> np.ndarray:
@@ -208,9 +224,7 @@ class _Walk:
 
 
 def _joined(inputs: list[_Maps]) -> _Maps:
-    return _Maps(
-        *(np.concatenate([getattr(m, f) for m in inputs]) for f in ("layer", "filter", "tensor", "at", "fresh"))
-    )
+    return _Maps(*(np.concatenate([getattr(maps, f.name) for maps in inputs]) for f in fields(_Maps)))
 
 
 def _links(layer: Conv | Dense, channels: int) -> np.ndarray | None:

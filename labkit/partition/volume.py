@@ -72,10 +72,13 @@ def volume(plan: Plan, batch: int = 32, backward: bool = False) -> Volume:
     """Communication volume of a plan for a batch of samples.
 
     backward: add BP, where every value that went forward is answered by one gradient that goes back, except that
-    nobody needs gradients with respect to the images. Raises LabError for a bad batch.
+    nobody needs those of the images, and of what was made of them without weights. Raises LabError for a bad batch.
     """
     check_batch(batch)
-    rows = [_maps(plan, tensor, batch, backward) for tensor in plan.tasks.tensors]
+    rows = [
+        maps_and_gradients(tensor, owners(plan, tensor), needs(plan, tensor), batch, backward)
+        for tensor in plan.tasks.tensors
+    ]
     rows += [
         _sums(plan, number, batch, backward) for number, piece in enumerate(plan.slices) if piece.channels is not None
     ]
@@ -116,10 +119,13 @@ def owners(plan: Plan, tensor: Tensor) -> np.ndarray:
     return owner
 
 
-def _maps(plan: Plan, tensor: Tensor, batch: int, backward: bool) -> Traffic:
-    owner, wanted = owners(plan, tensor), needs(plan, tensor)
-    pairs = _pairs(owner, wanted * (tensor.elements * batch)[:, None], plan.parts)
-    return Traffic(tensor.name, "maps", pairs + pairs.T if backward and tensor.gradient else pairs)
+def maps_and_gradients(tensor: Tensor, owner: np.ndarray, wanted: np.ndarray, batch: int, backward: bool) -> Traffic:
+    """Maps of a tensor from where they are, owner int [maps], to where they are wanted, bool [maps, parts], and back."""
+    parts, elements = wanted.shape[1], tensor.elements * batch
+    pairs = _pairs(owner, wanted * elements[:, None], parts)
+    if backward:
+        pairs += _pairs(owner, wanted * (elements * tensor.gradient)[:, None], parts).T
+    return Traffic(tensor.name, "maps", pairs)
 
 
 def _sums(plan: Plan, number: int, batch: int, backward: bool) -> Traffic:
