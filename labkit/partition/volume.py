@@ -120,7 +120,7 @@ def owners(plan: Plan, tensor: Tensor) -> np.ndarray:
 
 
 def maps_and_gradients(tensor: Tensor, owner: np.ndarray, wanted: np.ndarray, batch: int, backward: bool) -> Traffic:
-    """Maps of a tensor from where they are, owner int [maps], to where they are wanted, bool [maps, parts], and back."""
+    """Maps of a tensor from their owners, [maps], to where they are wanted, bool [maps, parts], and gradients back."""
     parts, elements = wanted.shape[1], tensor.elements * batch
     pairs = _pairs(owner, wanted * elements[:, None], parts)
     if backward:

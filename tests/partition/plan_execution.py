@@ -220,7 +220,7 @@ class Execution:
         """Values of each map of a node; a vector is in pieces as long as the maps that were flattened."""
         before = [self.sizes[name] for name in node.inputs]
         if isinstance(node.layer, Concat):
-            return sum(before, [])
+            return [size for sizes in before for size in sizes]
         if isinstance(node.layer, Dense) or len(self.network.shape(node.name)) == 3:
             return self._sizes(node.name)
         return next(sizes for sizes in before if len(sizes) == len(self.owner[node.name]))

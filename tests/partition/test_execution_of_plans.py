@@ -175,7 +175,8 @@ def pieces() -> Network:
     return b.network("pieces", (2, 4, 4))
 
 
-def no_tasks_last() -> Network:
+def no_head() -> Network:
+    """Softmax over the maps of a convolution."""
     return chain("no-head", (2, 3, 3), {"conv": Conv(3, 2), "flatten": Flatten(), "softmax": Softmax()})
 
 
