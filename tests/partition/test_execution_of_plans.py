@@ -180,18 +180,7 @@ def no_head() -> Network:
     return chain("no-head", (2, 3, 3), {"conv": Conv(3, 2), "flatten": Flatten(), "softmax": Softmax()})
 
 
-HARD = (
-    residual,
-    pre_activation,
-    inception,
-    dense_blocks,
-    sums,
-    links,
-    input_everywhere,
-    vectors,
-    pieces,
-    no_tasks_last,
-)
+HARD = residual, pre_activation, inception, dense_blocks, sums, links, input_everywhere, vectors, pieces, no_head
 NETWORKS = {network.name: network for network in (make() for make in HARD)}
 
 
