@@ -204,6 +204,11 @@ ledger()
 # | 00 · Start here | predict, model, measure | 20 min |
 # | [01 · The mathematics of training](01_training_math.ipynb) | what a training step computes, in three phases | 90 min |
 # | [02 · The anatomy of networks](02_anatomy_of_networks.ipynb) | where the weights are and where the work is | 60 min |
+# | [03 · Blocks and mappings](03_blocks_and_mappings.ipynb) | one layer on one GPU: three mappings | 90 min |
+# | [04 · Data, model, hybrid](04_data_model_hybrid.ipynb) | a paper's experiments with them, checked | 90 min |
+# | [05 · Faster kernels](05_faster_kernels.ipynb) | from the textbook kernel to a tuned one | 75 min |
+# | [11 · Hypergraphs](11_hypergraphs.ipynb) | one network over several processors: what is sent | 90 min |
+# | [12 · The partition studio](12_partition_studio.ipynb) | every way to cut it, and the best | 90 min |
 #
 # ## Takeaways
 #

@@ -26,7 +26,8 @@
 # 3. write a kernel whose threads compute several outputs each, so that what was loaded is used often;
 # 4. say what such bounds do not show.
 #
-# **Back:** [04 · Data, model, hybrid](04_data_model_hybrid.ipynb)
+# **Back:** [04 · Data, model, hybrid](04_data_model_hybrid.ipynb) · **Next:**
+# [11 · Hypergraphs](11_hypergraphs.ipynb)
 
 # %%
 from IPython.display import Code, Markdown
