@@ -118,7 +118,7 @@ def epochs_plot(epochs: Iterable[Epoch], break_even: float | None = None) -> go.
         figure.add_annotation(text=f" equal at {break_even:,.0f}", **note)
     ticks = {"tickvals": batches, "ticktext": [str(batch) for batch in batches]}
     figure.update_xaxes(title_text="batch", type="log", **ticks)
-    figure.update_yaxes(title_text="GiB per epoch", type="log")
+    figure.update_yaxes(title_text="GiB per epoch", type="log", dtick="D2", exponentformat="none")
     where = "" if break_even is None else f"; they meet at a batch of {break_even:,.0f}"
     ends = [_number(one.data_parallel_bytes / GIB) for one in (epochs[0], epochs[-1])]
     seen = f"data parallelism falls from {ends[0]} to {ends[1]} GiB, the plan stays at "

@@ -1,19 +1,21 @@
 """Tables in a notebook: aligned numbers with a caption, and plain text where no HTML is shown."""
 
+import re
 from dataclasses import dataclass
 from html import escape
 
 from labkit.network import Network, table
 
 CELL = "padding:0.15em 0.9em 0.15em 0"
+NUMBER = re.compile(r"[-+−]?[0-9][0-9,]*(\.[0-9]+)?|–")  # a number that was spelled out already, or none
 
 
 @dataclass(frozen=True)
 class Table:
     """Rows under a head, with a caption that says what the numbers are and where they come from.
 
-    Cells are text or numbers; numbers are grouped by thousands and set to the right. `strong` names the rows (by their
-    first cell) that the text speaks about.
+    Cells are text or numbers; numbers are grouped by thousands and set to the right, and so is text that is a number in
+    as many digits as its author chose. `strong` names the rows (by their first cell) that the text speaks about.
     """
 
     caption: str
@@ -24,7 +26,7 @@ class Table:
     def __repr__(self) -> str:
         lines = [self.head, *([spelled(cell) for cell in row] for row in self.rows)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.head))]
-        numeric = [all(not isinstance(row[i], str) for row in self.rows) for i in range(len(self.head))]
+        numeric = [all(_is_number(row[i]) for row in self.rows) for i in range(len(self.head))]
         texts = [
             "  ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(line, widths, numeric, strict=True)).rstrip()
             for line in lines
@@ -42,10 +44,14 @@ class Table:
         cells = []
         for number, cell in enumerate(row):
             tag = 'th scope="row"' if number == 0 else "td"
-            side = "left" if isinstance(cell, str) else "right"
+            side = "right" if _is_number(cell) else "left"
             style = f"{CELL};text-align:{side};font-weight:{weight}"
             cells.append(f'<{tag} style="{style}">{escape(spelled(cell))}</{tag[:2]}>')
         return f"<tr>{''.join(cells)}</tr>"
+
+
+def _is_number(cell: object) -> bool:
+    return not isinstance(cell, str) or bool(NUMBER.fullmatch(cell))
 
 
 def spelled(cell: object) -> str:
