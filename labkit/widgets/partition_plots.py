@@ -46,8 +46,8 @@ def plans_table(reports: Iterable[dict], caption: str = "", name: str = "method"
         loads = (f"{one['min_load'] / average:.3f}", f"{one['max_over_avg']:.3f}")
         sent = (_number(one["volume_elements"] / UNIT), _number(one["volume_bytes"] / 2**20))
         rows.append((str(one[name]), one["parts"], *sent, *loads))
-    head = (name, "parts", VOLUME, "MiB of float32", "least load / average", "largest load / average")
-    return Table(_caption(caption, reports), head, tuple(rows))
+    head = (name, "parts", VOLUME, "MiB of float32", "least load", "largest load")
+    return Table(_caption(caption, reports, "; loads times the average"), head, tuple(rows))
 
 
 def methods_plot(reports: Iterable[dict], caption: str = "", name: str = "method") -> go.Figure:
@@ -154,15 +154,15 @@ def _number(value: float) -> str:
     return f"{value:,.1f}" if value >= 100 else f"{value:.4g}"
 
 
-def _caption(caption: str, reports: list[dict]) -> str:
-    """'..., vgg16, batch 32, forward (modelled)'; LabError if the plans were counted for different batches."""
+def _caption(caption: str, reports: list[dict], more: str = "") -> str:
+    """'...: vgg16, batch 32, forward (modelled)'; LabError if the plans were counted for different batches."""
     batches = {one["batch"] for one in reports}
     if len(batches) > 1:
         raise LabError(f"volumes of different batches: {sorted(batches)}", "count them for one")
     networks = ", ".join(dict.fromkeys(one["network"] for one in reports))
     origins = ", ".join(dict.fromkeys(one["origin"] for one in reports))
     start = f"{caption}: " if caption else ""
-    return f"{start}{networks}, batch {batches.pop()}, forward ({origins})"
+    return f"{start}{networks}, batch {batches.pop()}, forward{more} ({origins})"
 
 
 def _needed(rows: Iterable) -> list:

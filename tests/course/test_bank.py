@@ -66,8 +66,10 @@ def test_the_bank_covers_the_notebooks():
         "net-pins",
         "plan-volume",
         "fm-gain",
+        "layer-cuts",
+        "residual-plan",
     } <= set(bank.exercises())
-    assert {"00", "01", "02", "03", "04", "05", "11"} <= set(bank.quizzes())
+    assert {"00", "01", "02", "03", "04", "05", "11", "12"} <= set(bank.quizzes())
 
 
 @each_exercise

@@ -76,7 +76,7 @@ def test_data_parallelism_falls_and_the_plan_does_not():
 
 def test_tables_have_the_numbers_of_the_plots():
     table = plots.plans_table(REPORTS, "LeNet-5 in two parts")
-    assert table.caption == "LeNet-5 in two parts: lenet5, batch 32, forward (modelled)"
+    assert table.caption == "LeNet-5 in two parts: lenet5, batch 32, forward; loads times the average (modelled)"
     assert [row[0] for row in table.rows] == list(PLANS)
     assert [row[5] for row in table.rows] == [f"{one['max_over_avg']:.3f}" for one in REPORTS]
     rows = plots.epochs_table(EPOCHS).rows
