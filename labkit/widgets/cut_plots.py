@@ -31,8 +31,8 @@ def ways_plot(rows: Iterable[dict], ways: tuple[str, ...]) -> go.Figure:
     figure.add_trace(go.Scatter(x=ends, y=ends, name="what is sent", mode="lines", line=line))
     origins = ", ".join(sorted({row["origin"] for row in rows}))
     title = f"{len(rows)} random plans: what is said against what is sent"
-    figure.update_xaxes(title_text="values counted one by one", type="log", exponentformat="SI")
-    figure.update_yaxes(title_text="values according to ...", type="log", exponentformat="SI")
+    figure.update_xaxes(title_text="values counted one by one", type="log", dtick=1, exponentformat="SI")
+    figure.update_yaxes(title_text="values according to ...", type="log", dtick=1, exponentformat="SI")
     figure.update_layout(
         template="plotly_white",
         width=WIDTH,
