@@ -329,11 +329,11 @@ mixed = 100 * sum(one.mixed_reduction for one in lines) / len(lines)
 reveal("headline", modelled=saved, claimed=mixed, unit="%", source="eserol-2019, table 5.14")
 
 # %%
-rows = [
-    (one.printed.parts, one.printed.batch, one.data_parallel_gib, one.plan_gi_values, one.plan_gib)
-    + (one.printed.reduction_percent, 100 * one.reduction)
-    for one in lines
-]
+rows = []
+for one in lines:
+    counted = (one.data_parallel_gib, one.plan_gi_values, one.plan_gib)
+    savings = (one.printed.reduction_percent, 100 * one.reduction)
+    rows.append((one.printed.parts, one.printed.batch, *counted, *savings))
 head = ("parts", "batch", "data parallelism, GiB", "plan as printed, 2³⁰ values", "the same, GiB")
 head += ("saved, printed, %", "saved, %")
 Table("Table 5.14 of eserol-2019 (claimed), and the same in bytes (modelled from it)", head, tuple(rows))
