@@ -112,7 +112,7 @@ def _score(par: int, sent: int) -> float:
 def _row(name: str, parts: int, sent: int, work, score: float | None) -> tuple:
     least, largest = float(work.work.min() / work.average), work.max_over_avg
     said = "–" if score is None else f"{score:.1f}"
-    return name, parts, f"{sent / UNIT:.3f}", f"{least:.3f}", f"{largest:.3f}", said
+    return name, parts, f"{sent / UNIT:.4g}", f"{least:.3f}", f"{largest:.3f}", said
 
 
 def _folder() -> Path:
