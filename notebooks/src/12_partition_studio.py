@@ -233,8 +233,8 @@ rows = tuple(tuple(row[column] for column in columns) for row in race)
 Table("2²⁰ values, batch 32: claimed (eserol-2019, tables 5.9 and 5.10), and modelled", head, rows)
 
 # %% [markdown]
-# Why so clear from 8 parts on? PaToH sees 4,228 vertices and does not know that all filters of a layer are
-# interchangeable. The engine `counts` does: a plan is only *how many* filters of each layer each part has.
+# A quarter less in 16 and 32 parts. One reason: PaToH sees 4,228 vertices and does not know that all filters of a layer
+# are interchangeable. The engine `counts` does: to it a plan is only *how many* filters of each layer each part has.
 #
 # ### Never across measures
 #
@@ -252,8 +252,9 @@ Table("filter-incremental, 2²⁰ values, batch 32: claimed, modelled (two), cla
 
 # %% [markdown]
 # The first two columns agree: that is what table 5.6 counts. Against it PaToH wins up to 16 parts. But compared like
-# with like, by connectivity, the plain incremental plan sends *less* than PaToH's from 8 parts on. That is conditional:
-# connectivity fits table 5.10 and is what PaToH minimises, yet the thesis does not say in which measure the table is.
+# with like, by connectivity, the plain incremental plan sends *less* than PaToH's from 8 parts on, with smaller largest
+# loads. That is conditional: connectivity fits table 5.10 and is what PaToH minimises, yet the thesis does not say in
+# which measure the table is.
 #
 # ## Fine against coarse
 #
