@@ -1,5 +1,6 @@
 """`labkit partition`: cut a network into parts, and say what the plan costs."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -58,54 +59,66 @@ def partition(
     seed: Seed = 0,
     vector: Vector = None,
     out: Out = None,
-    export: Export = ("", ""),
+    export: Export = None,
     json: Json = False,
 ) -> int:
     """Cut a network into parts, and say what the plan costs: volume, loads, balance."""
     from labkit.network.sizes import check_batch
-    from labkit.partition import tasks_of
-    from labkit.partition.weights import weights_named
+    from labkit.partition.methods import check_options
+    from labkit.partition.methods import partition as plan_of
 
     check_batch(batch)
-    _check_files(out, export, method)
+    _check_files(out, export)
     cut = _network(network, input_shape)
-    work = weights_named(weights, tasks_of(cut))
-    if vector:
-        plan = _from_vector(cut, work, parts, method, dense, vector)
-    else:
-        plan = _cut(cut, parts, method, engine, work, imbalance, seed, dense, floor, alone)
-    if out:
+    options = {"imbalance": imbalance, "seed": seed, "dense": dense, "floor": floor, "alone": alone}
+    try:
+        check_options(cut, parts, method, engine, **options)
+        if vector is not None:
+            _check_vector(method, engine)
+        work = measured(weights, cut)
+        if vector is not None:
+            plan = _from_vector(cut, work, parts, method, dense, vector)
+        else:
+            with _bar(method) as progress:
+                plan = plan_of(cut, parts, method, engine, weights=work, progress=progress, **options)
+    except LabError as error:
+        raise LabError(error.what, _as_typed(error.instead)) from None
+    if out is not None:
         _save(plan, out)
-    if export[0]:
+    if export is not None:
         _export(plan, work, dense, *export)
     return show_report(plan, work, batch, json)
 
 
-def _cut(cut, parts, method, engine, work, imbalance, seed, dense, floor, alone):
-    """The plan, with a bar on stderr while an engine works."""
+def _as_typed(instead: str) -> str:
+    """What to type instead, in the words of the command line."""
+    spoken = {"alone=True": "--alone", "dense='neuron'": "--dense neuron", "method '": "--method '"}
+    for python, typed in spoken.items():
+        instead = instead.replace(python, typed)
+    return instead
+
+
+@contextmanager
+def _bar(task: str):
+    """A bar on stderr while something works, as a function to call with (fraction done, what)."""
     from tqdm import tqdm
 
-    from labkit.partition.methods import partition as plan_of
-
-    with tqdm(total=1.0, desc=method, disable=None, leave=False, bar_format="{desc}: {percentage:3.0f} % {bar}") as bar:
+    with tqdm(total=1.0, desc=task, disable=None, leave=False, bar_format="{desc}: {percentage:3.0f} % {bar}") as bar:
 
         def progress(done: float, what: str) -> None:
             bar.set_description(what, refresh=False)
             bar.update(max(0.0, min(1.0, done) - bar.n))
 
-        return plan_of(
-            cut,
-            parts,
-            method,
-            engine,
-            weights=work,
-            imbalance=imbalance,
-            seed=seed,
-            dense=dense,
-            floor=floor,
-            alone=alone,
-            progress=progress,
-        )
+        yield progress
+
+
+def measured(weights: str, network):
+    """The weights of that name, with a bar while they are measured."""
+    from labkit.partition import tasks_of
+    from labkit.partition.weights import weights_named
+
+    with _bar(weights) as progress:
+        return weights_named(weights, tasks_of(network), progress)
 
 
 def _network(name: str, shape: str | None):
@@ -124,13 +137,26 @@ def _network(name: str, shape: str | None):
     return Network(read.name, size, read.nodes)
 
 
-def _check_files(out: str | None, export: tuple[str, str], method: str) -> None:
+def _check_files(out: str | None, export: tuple[str, str] | None) -> None:
     """Refuse what could only fail after a long search."""
-    if export[0] and export[0] not in EXPORTS:
+    from labkit.partition.files import check_writable
+
+    if export is not None and export[0] not in EXPORTS:
         raise LabError(f"--export {export[0]!r}", suggest(export[0], EXPORTS))
-    for path in filter(None, (out, export[1])):
+    for path in ([] if out is None else [out]) + ([] if export is None else [export[1]]):
         if not Path(path).absolute().parent.is_dir():
             raise LabError(f"no such folder: {Path(path).absolute().parent}", "make it first, or give another file")
+        check_writable(path)
+
+
+def _check_vector(method: str, engine: str | None) -> None:
+    """Refuse what has no say where a vector is given."""
+    if method not in GRAINS:
+        raise LabError(
+            f"--vector with --method {method}", "a vector is for the hypergraph: give --method coarse or fine"
+        )
+    if engine is not None:
+        raise LabError(f"--vector with --engine {engine}", "leave one of them out: the vector says who owns what")
 
 
 def _hypergraph(plan_or_network, work, method: str, dense: str):
@@ -144,10 +170,6 @@ def _hypergraph(plan_or_network, work, method: str, dense: str):
 def _from_vector(cut, work, parts: int, method: str, dense: str, file: str):
     from labkit.partition.formats import vectors
 
-    if method not in GRAINS:
-        raise LabError(
-            f"--vector with --method {method}", "a vector is for the hypergraph: give --method coarse or fine"
-        )
     start = perf_counter()
     problem = _hypergraph(cut, work, method, dense)
     part = vectors.read(file, problem.vertices.count, parts)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from labkit.cli_partition import Batch, Json, WeightsName, show_report
+from labkit.cli_partition import Batch, Json, WeightsName, measured, show_report
 from labkit.cli_show import show, show_json, show_table
 from labkit.errors import LabError
 
@@ -41,14 +41,15 @@ def check(
     from labkit.partition.limits import check_imbalance
     from labkit.partition.report import report
 
+    if imbalance is not None:
+        check_imbalance(imbalance)
+    wanted = None if network is None else load(network)
     try:
-        plan = load_plan(file, load(network) if network else None)
+        plan = load_plan(file, wanted)
     except LabError as error:
         error.status = 1 if Path(file).is_file() else 2  # the check ran, and found something wrong
         raise
     found = report(plan, _weights(plan, weights), batch)
-    if imbalance is not None:
-        check_imbalance(imbalance)
     ok = imbalance is None or found["max_over_avg"] <= 1 + imbalance + 1e-9
     if json:
         show_json({"ok": ok} | found)
@@ -105,7 +106,5 @@ def _read(file: str, weights: str | None):
 
 def _weights(plan, name: str | None):
     """The weights asked for, else those that the plan was made with, unless they were timed on some machine."""
-    from labkit.partition.weights import weights_named
-
     made = plan.made.get("weights")
-    return weights_named(name or (made if made in COUNTED else "flops"), plan.tasks)
+    return measured(name or (made if made in COUNTED else "flops"), plan.network)

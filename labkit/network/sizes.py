@@ -9,7 +9,7 @@ from math import prod
 
 from labkit.errors import LabError
 from labkit.network.graph import FLOAT_BYTES, Network, Node
-from labkit.network.layer import Shape
+from labkit.network.layer import Shape, is_count
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,8 @@ def describe(network: Network, batch: int = 1) -> dict:
 
 
 def check_batch(batch: object) -> None:
-    """Refuse a batch size that is not a positive integer."""
-    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
+    """Refuse a batch size that is not a positive integer (below 2^31, as every size)."""
+    if not is_count(batch):
         raise LabError(f"batch={batch!r}", "give a positive integer such as 32")
 
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from labkit.errors import LabError, suggest
 from labkit.network.sizes import check_batch
-from labkit.partition.plan import NOBODY, Plan
+from labkit.partition.plan import Plan
 from labkit.partition.tasks import Read, Tensor
-from labkit.partition.volume import Traffic, Volume, maps_and_gradients, needs, volume
+from labkit.partition.volume import Traffic, Volume, maps_and_gradients, needs, parts_with_filters, volume
 
 
 def gathered(plan: Plan, batch: int = 32, backward: bool = False) -> Volume:
@@ -31,7 +31,7 @@ def gathered(plan: Plan, batch: int = 32, backward: bool = False) -> Volume:
     plan divides filters by channels. backward: see `volume`. Raises LabError for a bad batch.
     """
     check_batch(batch)
-    holders = [_holders(plan, number) for number in range(len(plan.slices))]
+    holders = [parts_with_filters(plan, number) for number in range(len(plan.slices))]
     at = np.array([np.flatnonzero(one.any(0))[-1] for one in holders])
     rows = [_maps(plan, tensor, at, batch, backward) for tensor in plan.tasks.tensors]
     for number, (layer, holds) in enumerate(zip(plan.tasks.layers, holders, strict=True)):
@@ -51,18 +51,6 @@ def measure(name: str) -> Callable[..., Volume]:
     if name not in MEASURES:
         raise LabError(f"unknown measure of volume {name!r}", suggest(name, MEASURES))
     return MEASURES[name]
-
-
-def _holders(plan: Plan, number: int) -> np.ndarray:
-    """Which parts compute some of each filter of a layer: bool [K, parts]."""
-    piece = plan.slices[number]
-    holds = np.zeros((len(piece.owner), plan.parts), bool)
-    if piece.channels is None:
-        holds[np.arange(len(holds)), piece.owner] = True
-    else:
-        filters, channels = np.nonzero(piece.channels != NOBODY)
-        holds[filters, piece.channels[filters, channels]] = True
-    return holds
 
 
 def _maps(plan: Plan, tensor: Tensor, at: np.ndarray, batch: int, backward: bool) -> Traffic:

@@ -15,10 +15,9 @@ from labkit.errors import LabError
 from labkit.network import INPUT
 from labkit.partition.hypergraph import Hypergraph
 from labkit.partition.plan import Plan, Slice
-from labkit.partition.tasks import Join, Read, TaskLayer, Tasks, Tensor
+from labkit.partition.tasks import NOBODY, Join, Read, TaskLayer, Tasks, Tensor
 from labkit.partition.weights import Weights
 
-NOBODY = -1
 DENSE = ("layer", "neuron")
 Groups = int | Mapping[str, np.ndarray] | None
 

@@ -14,7 +14,7 @@ from labkit.network.layer import count
 from labkit.network.sizes import check_batch
 from labkit.partition.plan import NOBODY, Plan
 from labkit.partition.tasks import overlaps
-from labkit.partition.volume import owners, volume
+from labkit.partition.volume import owners, parts_with_channels, volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,7 @@ def _wanted(plan: Plan, node: Node, maps: np.ndarray) -> list[np.ndarray]:
     homes = plan.tasks.homes
     sizes = [len(homes[source].layer) for source in node.inputs]
     if isinstance(node.layer, (Conv, Dense)):
-        return [_readers(plan, node.name)]
+        return [parts_with_channels(plan, plan.tasks.number(node.name))]
     if isinstance(node.layer, Concat):
         return np.split(maps, np.cumsum(sizes)[:-1])
     if isinstance(node.layer, LRN):
@@ -140,15 +140,3 @@ def _wanted(plan: Plan, node: Node, maps: np.ndarray) -> list[np.ndarray]:
         windows = [overlaps(homes[source].values, homes[node.name].values) for source in node.inputs]
         return [np.stack([maps[window].any(0) for window in each]) for each in windows]
     return [maps]
-
-
-def _readers(plan: Plan, name: str) -> np.ndarray:
-    """Parts that compute tasks of layer `name` with each of its input channels: bool [channels, parts]."""
-    piece, layer = plan[name], plan.tasks.layers[plan.tasks.number(name)]
-    if piece.channels is None and layer.links is None:
-        return np.repeat(np.isin(np.arange(plan.parts), piece.owner)[None, :], layer.channels, axis=0)
-    each = piece.by_channel(layer.channels, layer.links)
-    readers = np.zeros((layer.channels, plan.parts), bool)
-    filters, channels = np.nonzero(each != NOBODY)
-    readers[channels, each[filters, channels]] = True
-    return readers

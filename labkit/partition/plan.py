@@ -12,11 +12,10 @@ import numpy as np
 
 from labkit.errors import LabError, suggest
 from labkit.network import Network
-from labkit.partition.tasks import Tasks
+from labkit.partition.tasks import NOBODY, Tasks
 from labkit.partition.trace import tasks_of
 
 MOST_PARTS = 2**15 - 1
-NOBODY = -1
 
 
 @dataclass(frozen=True, eq=False)

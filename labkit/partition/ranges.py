@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from labkit.errors import LabError
+from labkit.partition.tasks import NOBODY
 
-NOBODY = -1
 _NUMBER = r" *[0-9]{1,9} *"
 _RANGES = re.compile(rf"{_NUMBER}(?:-{_NUMBER})?(?:,{_NUMBER}(?:-{_NUMBER})?)*")
 

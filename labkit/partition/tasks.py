@@ -19,6 +19,8 @@ import numpy as np
 from labkit.errors import LabError, suggest
 from labkit.network import INPUT, Network
 
+NOBODY = -1  # in place of an owner, a vertex, a map: there is none
+
 
 @dataclass(frozen=True, eq=False)
 class TaskLayer:

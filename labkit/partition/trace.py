@@ -13,9 +13,7 @@ from math import prod
 import numpy as np
 
 from labkit.network import INPUT, LRN, Add, Concat, Conv, Dense, Dropout, Flatten, Network, Node, PadShortcut, Softmax
-from labkit.partition.tasks import Home, Join, Read, TaskLayer, Tasks, Tensor, overlaps
-
-NOBODY = -1
+from labkit.partition.tasks import NOBODY, Home, Join, Read, TaskLayer, Tasks, Tensor, overlaps
 
 
 @dataclass(frozen=True, eq=False)

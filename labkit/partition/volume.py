@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from labkit.errors import LabError
 from labkit.network import FLOAT_BYTES
 from labkit.network.sizes import check_batch
 from labkit.partition.plan import NOBODY, Plan
-from labkit.partition.tasks import Join, Read, Tensor
+from labkit.partition.tasks import Join, Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +73,11 @@ def volume(plan: Plan, batch: int = 32, backward: bool = False) -> Volume:
     """Communication volume of a plan for a batch of samples.
 
     backward: add BP, where every value that went forward is answered by one gradient that goes back, except that
-    nobody needs those of the images, and of what was made of them without weights. Raises LabError for a bad batch.
+    nobody needs those of the images, and of what was made of them without weights. Raises LabError for a bad batch, and
+    for volumes beyond 2^63.
     """
     check_batch(batch)
+    _check_size(plan, batch)
     rows = [
         maps_and_gradients(tensor, owners(plan, tensor), needs(plan, tensor), batch, backward)
         for tensor in plan.tasks.tensors
@@ -85,6 +88,18 @@ def volume(plan: Plan, batch: int = 32, backward: bool = False) -> Volume:
     return Volume(batch, backward, tuple(rows), plan.parts)
 
 
+def _check_size(plan: Plan, batch: int) -> None:
+    """Refuse what could not be added up in 64 bits: all values sent to all parts, and back."""
+    maps = sum(float(tensor.elements.sum()) for tensor in plan.tasks.tensors)
+    sums = sum(float(layer.filters * layer.partial_elements) for layer in plan.tasks.layers)
+    if 2 * batch * plan.parts * (maps + sums) >= 2**63:
+        raise LabError(
+            f"{plan.network.name} has {maps:.3g} values in the maps of a sample, too many to count for {batch} samples "
+            f"in {plan.parts} parts",
+            "take a smaller input or batch",
+        )
+
+
 def needs(plan: Plan, tensor: Tensor) -> np.ndarray:
     """Which parts need each map of a tensor: bool [maps, parts], the owner included if it reads the map itself."""
     wanted = np.zeros((len(tensor.layer), plan.parts), bool)
@@ -93,21 +108,32 @@ def needs(plan: Plan, tensor: Tensor) -> np.ndarray:
             parts = plan.slices[reader.layer].owner[reader.filters]
             wanted[np.repeat(np.arange(len(wanted)), np.diff(reader.starts)), parts] = True
         else:
-            wanted |= _readers(plan, reader)
+            wanted |= parts_with_channels(plan, reader.layer)[reader.channel] & (reader.channel != NOBODY)[:, None]
     return wanted
 
 
-def _readers(plan: Plan, reader: Read) -> np.ndarray:
-    """Parts that compute some task of a layer which reads the map: bool [maps, parts]."""
-    layer, piece = plan.tasks.layers[reader.layer], plan.slices[reader.layer]
+def parts_with_channels(plan: Plan, number: int) -> np.ndarray:
+    """Which parts compute with each input channel of layer `number`: bool [C, parts]."""
+    layer, piece = plan.tasks.layers[number], plan.slices[number]
     if piece.channels is None and layer.links is None:
-        holders = np.isin(np.arange(plan.parts), piece.owner)
-        return (reader.channel != NOBODY)[:, None] & holders
+        return np.repeat(np.isin(np.arange(plan.parts), piece.owner)[None, :], layer.channels, axis=0)
     each = piece.by_channel(layer.channels, layer.links)
     filters, channels = np.nonzero(each != NOBODY)
-    holders = np.zeros((layer.channels + 1, plan.parts), bool)  # the last row is for maps that the layer does not read
-    holders[channels, each[filters, channels]] = True
-    return holders[reader.channel]
+    held = np.zeros((layer.channels, plan.parts), bool)
+    held[channels, each[filters, channels]] = True
+    return held
+
+
+def parts_with_filters(plan: Plan, number: int) -> np.ndarray:
+    """Which parts compute each filter of layer `number`, or some of its channels: bool [K, parts]."""
+    piece = plan.slices[number]
+    held = np.zeros((len(piece.owner), plan.parts), bool)
+    if piece.channels is None:
+        held[np.arange(len(held)), piece.owner] = True
+    else:
+        filters, channels = np.nonzero(piece.channels != NOBODY)
+        held[filters, piece.channels[filters, channels]] = True
+    return held
 
 
 def owners(plan: Plan, tensor: Tensor) -> np.ndarray:
@@ -130,11 +156,9 @@ def maps_and_gradients(tensor: Tensor, owner: np.ndarray, wanted: np.ndarray, ba
 
 def _sums(plan: Plan, number: int, batch: int, backward: bool) -> Traffic:
     """Partial sums of a layer whose filters are divided by channels: from every part that has some to the owner."""
-    layer, piece = plan.tasks.layers[number], plan.slices[number]
-    holds = np.zeros((layer.filters, plan.parts), bool)
-    filters, channels = np.nonzero(piece.channels != NOBODY)
-    holds[filters, piece.channels[filters, channels]] = True
-    pairs = _pairs(piece.owner.astype(np.int64), holds * (layer.partial_elements * batch), plan.parts).T
+    layer, holds = plan.tasks.layers[number], parts_with_filters(plan, number)
+    owner = plan.slices[number].owner.astype(np.int64)
+    pairs = _pairs(owner, holds * (layer.partial_elements * batch), plan.parts).T
     return Traffic(layer.name, "partial sums", pairs + pairs.T if backward else pairs)
 
 

@@ -54,8 +54,22 @@ class Weights:
 
 
 def flops(tasks: Tasks) -> Weights:
-    """Multiply-accumulates of one sample's forward pass; BP and KU cost the same again, so the balance is the same."""
-    return Weights("flops", np.array([layer.macs for layer in tasks.layers]), "MAC per sample, forward", MODELLED)
+    """Multiply-accumulates of one sample's forward pass; BP and KU cost the same again, so the balance is the same.
+
+    Those of a layer that works map by map (subsampling) count to the filters that make its maps; the input has no work.
+    Raises LabError for a network in which nothing is to be divided.
+    """
+    work = np.array([float(layer.macs) for layer in tasks.layers])
+    for node in tasks.network.nodes:
+        macs, makers = node.layer.macs(*tasks.network.input_shapes(node)), tasks.homes[node.name].layer
+        if macs and node.name not in tasks.names:
+            work += macs * np.bincount(makers, minlength=len(work)) / len(makers)
+    work[0] = 0
+    if not work.any():
+        raise LabError(
+            f"{tasks.network.name} has no layer with filters or neurons to divide", "give one with a Conv or Dense"
+        )
+    return Weights("flops", work, "MAC per sample, forward", MODELLED)
 
 
 def profile(

@@ -24,7 +24,6 @@ from labkit.network import (
     Softmax,
     Subsample,
     Tanh,
-    chain,
 )
 from labkit.partition import Plan, Slice, coarse, cut, fine, flops, tasks_of, volume
 from labkit.partition.memory import activation_elements, weight_elements
@@ -176,8 +175,15 @@ def pieces() -> Network:
 
 
 def no_head() -> Network:
-    """Softmax over the maps of a convolution."""
-    return chain("no-head", (2, 3, 3), {"conv": Conv(3, 2), "flatten": Flatten(), "softmax": Softmax()})
+    """No dense layer: softmax over maps that are pooled where they are read, beside the maps themselves."""
+    b = Builder()
+    maps = b.add("conv", Conv(3, 2))
+    flat = b.add("flat", Flatten())
+    b.add("pool", MaxPool(2, stride=1), maps)
+    b.add("pooled", Flatten())
+    b.add("softmax", Softmax())
+    b.add("cat", Concat(), "softmax", flat)
+    return b.network("no-head", (2, 4, 4))
 
 
 HARD = residual, pre_activation, inception, dense_blocks, sums, links, input_everywhere, vectors, pieces, no_head

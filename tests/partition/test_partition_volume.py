@@ -120,6 +120,14 @@ def test_a_bad_batch_is_named():
         volume(problem.plan(np.zeros(problem.vertices.count, int), 1), 0)
 
 
+def test_what_cannot_be_counted_in_64_bits_is_refused():
+    tasks = tasks_of(zoo.get("lenet5", (1, 2**31 - 1, 2**31 - 1)))
+    problem = coarse(tasks, flops(tasks))
+    plan = problem.plan(np.zeros(problem.vertices.count, int), 2)
+    with pytest.raises(LabError, match="lenet5 has .* values in the maps of a sample, too many"):
+        volume(plan, 32)
+
+
 SIZES = {  # network -> coarse vertices, nets of maps, pins of those; nets of halos (local response normalisation)
     "vgg16": (4228, 4227, 1_639_109, 0),
     "resnet18": (4802, 4801, 1_399_937, 0),

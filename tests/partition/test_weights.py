@@ -1,15 +1,17 @@
 """Work models: what they count, what they measure, and what they refuse."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
 from labkit.errors import LabError
 from labkit.machine.origin import MEASURED_HERE, MODELLED
-from labkit.network import Add, Builder, Concat, Conv, Dense, Flatten, ReLU, activation_bytes, zoo
+from labkit.network import Add, Builder, Concat, Conv, Dense, Flatten, ReLU, Subsample, activation_bytes, chain, zoo
 from labkit.partition import Weights, flops, tasks_of
-from labkit.partition import profile as profiler
 from labkit.partition.weights import ESEROL, MODELS, eserol, layer_work, mix, profile, weights_named
 
+profiler = import_module("labkit.partition.profile")  # the package has a function of that name
 LENET = tasks_of(zoo.get("lenet5"))
 VGG = tasks_of(zoo.get("vgg16"))
 
@@ -99,6 +101,27 @@ def test_weights_by_name():
     assert weights_named("flops", LENET).work.tolist() == [layer.macs for layer in LENET.layers]
     assert weights_named("flops", LENET).origin == MODELLED
     assert tuple(MODELS) == ("flops", "profile", "mix", "eserol")
+
+
+def test_operations_of_what_follows_a_filter_count_to_its_layer():
+    """Subsampling multiplies too: 28 x 28 values of each of six maps, and 10 x 10 of each of sixteen."""
+    network = zoo.get("lenet5_1998")
+    tasks = tasks_of(network)
+    work = dict(zip(tasks.names, flops(tasks).work.tolist(), strict=True))
+    assert sum(work.values()) == network.macs
+    macs = dict(zip(tasks.names, (layer.macs for layer in tasks.layers), strict=True))
+    more = {name: work[name] - macs[name] for name in work if work[name] != macs[name]}
+    assert list(more.values()) == [6 * 28 * 28, 16 * 10 * 10] and list(more) == list(tasks.names[1:3])
+
+
+def test_the_input_has_no_work():
+    tasks = tasks_of(chain("early", (2, 4, 4), {"sub": Subsample(2), "flatten": Flatten(), "fc": Dense(3)}))
+    assert flops(tasks).work.tolist() == [0, 3 * 8]
+
+
+def test_a_network_without_anything_to_divide():
+    with pytest.raises(LabError, match="only has no layer with filters or neurons to divide"):
+        flops(tasks_of(chain("only", (2, 4, 4), {"relu": ReLU(), "flatten": Flatten()})))
 
 
 def test_eserol_weights_are_inferred_and_say_so():

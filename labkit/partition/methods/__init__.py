@@ -28,7 +28,6 @@ from labkit.partition.methods.incremental import channel_incremental, filter_inc
 from labkit.partition.methods.layer_wise import layer_wise
 from labkit.partition.methods.units import filter_units
 from labkit.partition.plan import MOST_PARTS, Plan
-from labkit.partition.tasks import Tasks
 from labkit.partition.trace import tasks_of
 from labkit.partition.weights import Weights, weights_named
 
@@ -70,20 +69,15 @@ def partition(
     played no part. Raises LabError for an unknown method, engine or work model, for more parts than tasks, for limits
     that nobody can meet, and for weights of another network.
     """
-    if method not in METHODS:
-        raise LabError(f"unknown method {method!r}", suggest(method, METHODS))
-    cut = _engine(method, engine)
-    tasks = tasks_of(network)
-    _check(tasks, parts, imbalance, seed, dense, floor, alone)
+    options = {"imbalance": imbalance, "seed": seed, "dense": dense, "floor": floor, "alone": alone}
+    cut, tasks = check_options(network, parts, method, engine, **options), tasks_of(network)
     if isinstance(weights, str):
         weights = weights_named(weights, tasks, progress=progress)
     start = perf_counter()
     made = {"engine": None, "engine_version": None, "seed": None, "imbalance": None, "weights": weights.name}
     if method in NAIVE:
-        options = {} if method == "layer" else {"dense": dense}
-        plan = NAIVE[method](tasks, parts, weights, **options)
+        plan = NAIVE[method](tasks, parts, weights, **({} if method == "layer" else {"dense": dense}))
     else:
-        options = {"imbalance": imbalance, "seed": seed, "dense": dense, "floor": floor, "alone": alone}
         plan = by_hypergraph(tasks, parts, weights, cut, method, progress=progress, **options)
         made |= {"engine": cut.name, "engine_version": cut.version, "seed": seed, "imbalance": imbalance}
     return replace(plan, made=made | {"seconds": perf_counter() - start})
@@ -103,8 +97,25 @@ def _engine(method: str, engine: str | Engine | None) -> Engine | None:
     return engine
 
 
-def _check(tasks: Tasks, parts: object, imbalance: object, seed: object, dense: str, floor: object, alone: object):
-    """Refuse what no method takes."""
+def check_options(
+    network: Network,
+    parts: object,
+    method: object,
+    engine: object,
+    *,
+    imbalance: object,
+    seed: object,
+    dense: object,
+    floor: object,
+    alone: object,
+) -> Engine | None:
+    """Refuse what no method takes, before anything is measured or searched; arguments and errors as `partition`.
+
+    Returns the engine that will cut, None for a method that has none.
+    """
+    if method not in METHODS:
+        raise LabError(f"unknown method {method!r}", suggest(method, METHODS))
+    cut = _engine(method, engine)
     if not isinstance(parts, int) or isinstance(parts, bool) or not 1 <= parts <= MOST_PARTS:
         raise LabError(f"parts={parts!r}", f"give a whole number from 1 to {MOST_PARTS}")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
@@ -113,4 +124,5 @@ def _check(tasks: Tasks, parts: object, imbalance: object, seed: object, dense: 
         raise LabError(f"alone={alone!r}", "give True or False")
     check_imbalance(imbalance)
     check_floor(floor)
-    filter_units(tasks, dense)
+    filter_units(tasks_of(network), dense)
+    return cut
