@@ -44,8 +44,8 @@ class Plan:
     """A network divided into `parts` parts: one Slice per task layer, the input first, in the network's order.
 
     method: the partitioner's name. made: how it was made (engine, version, seed, imbalance, weights, seconds);
-    neither counts for equality. Parts may be empty. Raises LabError for holes, part numbers out of range, and slices
-    that do not fit the network.
+    neither counts for equality. Parts may be empty. The slices are copies that cannot be written to. Raises LabError
+    for holes, part numbers out of range, and slices that do not fit the network.
     """
 
     network: Network
@@ -112,7 +112,7 @@ def _checked(piece: Slice, layer, parts: int) -> Slice:
         )
     _check_parts(owner, np.ones(owner.shape, bool), layer.name, parts)
     if piece.channels is None:
-        return Slice(layer.name, owner.astype(np.int16))
+        return Slice(layer.name, _kept(owner))
     if not layer.fine:
         raise LabError(f"layer {layer.name!r} ({layer.kind}) is divided by channels", "divide it by filters")
     channels, shape = np.asarray(piece.channels), (layer.filters, layer.channels)
@@ -124,8 +124,15 @@ def _checked(piece: Slice, layer, parts: int) -> Slice:
     links = np.ones(shape, bool) if layer.links is None else layer.links
     _check_parts(channels, links, layer.name, parts)
     if ((channels == owner[:, None]) | ~links).all():
-        return Slice(layer.name, owner.astype(np.int16))
-    return Slice(layer.name, owner.astype(np.int16), channels.astype(np.int16))
+        return Slice(layer.name, _kept(owner))
+    return Slice(layer.name, _kept(owner), _kept(channels))
+
+
+def _kept(part: np.ndarray) -> np.ndarray:
+    """A small copy that nobody can write to: what was checked stays true."""
+    kept = part.astype(np.int16)
+    kept.setflags(write=False)
+    return kept
 
 
 def _check_parts(owner: np.ndarray, links: np.ndarray, layer: str, parts: int) -> None:

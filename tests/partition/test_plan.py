@@ -35,6 +35,9 @@ def test_a_plan_holds_small_arrays_and_cannot_be_changed():
     assert found["conv1"].channels is None
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.parts = 4
+    for array in (found["conv1"].owner, found["conv2"].owner, found["conv2"].channels):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 2
 
 
 @pytest.mark.parametrize(
