@@ -169,6 +169,10 @@ def _about_error(error: Exception) -> str:
         return "The parameters of your function differ from the ones that the exercise names."
     if isinstance(error, NameError):
         return "A name is used that nothing defines: look for a typing error, or a cell above that has not been run."
+    if isinstance(error, IndexError) and "list index" in str(error):
+        return (
+            "An index goes past the end of a list: a loop makes one round too many, or two indices have changed places."
+        )
     sizes = ("shape", "index", "dimension", "size", "broadcast")
     if isinstance(error, ValueError | IndexError) and any(word in str(error) for word in sizes):
         return "Two sizes do not fit: the inputs of this check are not square, and no two of their sizes are equal."

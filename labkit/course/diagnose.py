@@ -58,6 +58,8 @@ def pattern(trials: Sequence[Trial]) -> str:
     """A sentence on a pattern that all failing numbers share (sign, constant factor, transposition), or a plain one."""
     if all(trial.got is None for trial in trials):
         return "The function returns nothing. `print` only shows a value; `return` hands it over."
+    if all(isinstance(trial.got, str) and not isinstance(trial.expected, str) for trial in trials):
+        return "The result is text. A number in quotes is no number: leave out `str` and the quotes."
     advice = next((_advice(trial) for trial in trials if trial.difference), "")
     if advice:
         return advice

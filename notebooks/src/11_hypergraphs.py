@@ -43,14 +43,15 @@ from labkit.widgets.tables import Table
 # %% [markdown]
 # ## What travels
 #
-# Until now one layer was divided over the blocks of one GPU, which share a memory. From here on a whole network is
-# divided over **parts**, one for each processor, and processors have to send each other what they need. The unit that
-# is given away is a **task**: for now, one filter. Whoever owns a filter computes its map for every sample of the batch,
+# In notebooks 03 to 05 one layer is divided over the blocks of one GPU, which share a memory. (You can read on without
+# them.) From here on a whole network is divided over **parts**, one for each processor, and processors have to send
+# each other what they need. The unit that is given away is a **task**: for now, one filter. Whoever owns a filter computes its map for every sample of the batch,
 # and what follows map by map (activation, pooling), and sends the finished map to every part that reads it. A **plan**
 # says who owns what. This is the model parallelism of notebook 02: weights stay, activations travel.
 #
-# Here is a plan for a network that is small enough to do by hand, that of figure 3.3 of eserol-2019: three input maps
-# of 8×8, and convolutions of 4, 3 and 2 filters that keep the size.
+# Here is a plan for a network that is small enough to do by hand, that of figure 3.3 of eserol-2019: three input maps,
+# and convolutions of 4, 3 and 2 filters. (The figure gives no sizes; here all maps are 8×8.) A list names the part that
+# owns filter 0, filter 1 and so on; a single number is for all of them. Parts, maps and filters are counted from 0.
 
 # %%
 figure = figure_network()
@@ -97,8 +98,9 @@ reveal("lenet-halved", modelled=volume(halved, batch=1).elements, unit="values")
 # ## What a graph would say
 #
 # To find a good plan one needs something that a program can cut. The obvious picture is a graph (section 3.1 of the
-# thesis calls it *multistage*): a vertex for each map, and an edge from a map to every filter that reads it. Dividing the
-# vertices cuts edges, and a graph partitioner minimises what the cut edges carry.
+# thesis calls it *multistage*): a vertex for each map, which stands for the filter that makes it as well, and an edge
+# from a map to every filter that reads it. Dividing the vertices cuts edges, and a graph partitioner minimises what the
+# cut edges carry.
 #
 # Count the edges that `halved` cuts, each with the values of its map. By what factor is that more than what is sent?
 
@@ -129,12 +131,12 @@ Table("LeNet-5, one digit (modelled)", ("maps of", "on cut edges", "sent", "fact
 others = {"conv1": 0, "conv3": 0, "fc1": 0, "fc2": 0}
 block = plan_by_hand(lenet, others | {"conv2": 1}, parts=3)
 strays = plan_by_hand(lenet, others | {"conv2": [0] * 14 + [1, 2]})
-plans = {"conv2 as a block": block, "two filters astray": strays}
-charges.charge_table(plans, ways=("counted", "edges"))
+charges.charge_table({"conv2 as a block": block, "two filters astray": strays}, ways=("counted", "edges"))
 
 # %% [markdown]
 # The edges find the second plan eight times cheaper. It sends half as much again. A partitioner that minimises edges
-# would choose it, and no scaling of the edges changes the order of these two.
+# would choose it, and no scaling of the edges changes the order of these two, not even one for each layer: the edges of
+# either layer are eight times fewer in the second plan.
 #
 # ## A net instead of edges
 #
@@ -149,8 +151,8 @@ charges.charge_table(plans, ways=("counted", "edges"))
 # such a net, and a neural network is a *network*.
 
 # %%
-tasks = tasks_of(figure)
-problem = coarse(tasks, flops(tasks), dense="neuron")
+figure_tasks = tasks_of(figure)
+problem = coarse(figure_tasks, flops(figure_tasks), dense="neuron")
 graph, part = problem.hypergraph, problem.vector(plan)
 rows = []
 for e, (name, parts) in enumerate(zip(names(problem).nets, connectivity(graph, part), strict=True)):
@@ -161,17 +163,24 @@ Table(f"The nets of the small network, cut {cut(graph, part)} (modelled)", head,
 
 # %% [markdown]
 # Vertices 0 to 2 are the input maps, 3 to 6 the filters of `conv1`, 7 to 9 and 10 to 11 those of `conv2` and `conv3`, as
-# in figure 3.4. Compare line by line with the count above. (The last net is not in the figure: whoever computes the
-# loss needs both output maps.)
+# in figure 3.4. Compare line by line with the count above. (The last net is not in the figure. The loss needs both
+# output maps; it is computed where map 0 is made, so map 1 has to come there.)
 #
-# In the view below circles are vertices and diamonds are nets. Hold a net to see its pins. Then look for a vertex whose
-# move lowers the cut. The graph of section 3.1 is drawn as well, with what its edges would charge: look for moves that
-# change only one of the two.
+# In the view below circles are vertices and diamonds are nets. Click a net to hold it and see its pins. Then look for a
+# vertex whose move lowers the cut. The graph of section 3.1 is drawn as well, with what its edges would charge: look for
+# moves that change only one of the two.
 
 # %%
 hypergraph_view(figure, plan=plan, graph=True)
 
 # %% [markdown]
+# <details><summary>What there is to find</summary>
+#
+# Vertex 7 to part 1: the cut falls by 128, the cut edges stay 12. Vertex 3 (or 4, or 5) to part 1: the cut stays, the
+# edges rise. The data table under the view has the gain of every move.
+#
+# </details>
+#
 # ### Coarse and fine
 #
 # A task need not be a whole filter. In the **fine** grain it is one *channel* of one filter: it reads one map and makes a
@@ -190,7 +199,7 @@ question = "Vertices of the small network's fine hypergraph?"
 predict("fine-vertices", question=question, unit="vertices")
 
 # %%
-small = fine(tasks, flops(tasks))
+small = fine(figure_tasks, flops(figure_tasks))
 reveal("fine-vertices", modelled=small.hypergraph.vertices, unit="vertices")
 
 # %%
@@ -199,8 +208,8 @@ hypergraph_view(figure, grain="fine", plan=plan)
 # %% [markdown]
 # 3 input maps, then 4·3 channels and 4 sums, 3·4 and 3, 2·3 and 2. It is the same plan as before, with the same cut.
 # Now take channel 3 of filter 0 of `conv2` (vertex 22) to part 1, where the map is made that it reads. Map 3 of `conv1`
-# need not come to part 0 any more, but a partial sum has to: nothing is gained. It pays where several channels of a
-# filter are in one part, since they share one sum.
+# need not come to part 0 any more, but a partial sum has to: nothing is gained. It would pay if part 1 made two of the
+# maps that the filter reads, or more: two maps would stay at home, and their channels share one partial sum.
 #
 # ### Your turn: the pins of a net
 #
@@ -214,19 +223,21 @@ readers = {"input": [("conv1", "conv")], "conv1": [("conv2", "conv")], "conv2": 
 {makes["conv1"][2], *(row[2] for row in works["conv2"])}  # the net of map 2 of conv1
 
 # %% [markdown]
-# That is the coarse grain: all channels of a filter are the same vertex. In the fine grain of the same network they are
-# six more vertices for `conv1` and six for `conv2`, and nothing changes in that last line. A residual block adds a
-# second kind of reader. Where its maps are added to those of the stem, map c of the one meets map c of the other, and
-# nobody else reads it there:
+# That is the coarse grain: all channels of a filter are the same vertex. In the fine grain of the same network the
+# channels are vertices of their own, six in `conv1` and six in `conv2`; `makes` has the sums, and the last line of code
+# stays as it is. A residual block adds a second kind of reader. Where its maps are added to those of the stem, map c of
+# the one meets map c of the other, and nobody else reads it there. (A map bears the name of what its owner does last:
+# those of the stem are sent after `relu`.)
 
 # %%
-tasks = tasks_of(residual_block())
-residual = coarse(tasks, flops(tasks))
+block_tasks = tasks_of(residual_block())
+residual = coarse(block_tasks, flops(block_tasks))
 named = names(residual)
 [named.vertices[pin] for pin in residual.hypergraph.net(named.nets.index("map 1 of relu"))]
 
 # %%
 exercise("net-pins")
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "net-pins", "solution": true, "grade": false, "locked": false, "task": false}
 def net_pins(layer, c, makes, works, readers):
@@ -256,6 +267,7 @@ hint("net-pins")
 
 # %%
 exercise("plan-volume")
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "plan-volume", "solution": true, "grade": false, "locked": false, "task": false}
 def plan_volume(owners, maps, batch):
@@ -291,13 +303,13 @@ predict("cut-is-volume", question=question, unit="plans")
 
 # %%
 networks = {"small": figure, "residual block": residual_block(), "LeNet-5": lenet}
-rows = charges.random_charges(networks, "coarse", 70) + charges.random_charges(networks, "fine", 70)
-reveal("cut-is-volume", modelled=sum(row["nets"] == row["counted"] for row in rows), unit="plans")
+drawn = charges.random_charges(networks, "coarse", 70) + charges.random_charges(networks, "fine", 70)
+reveal("cut-is-volume", modelled=sum(row["nets"] == row["counted"] for row in drawn), unit="plans")
 
 # %%
 from labkit.widgets.cut_plots import ways_plot
 
-ways_plot(rows, ("edges", "cut nets", "printed", "nets"))
+ways_plot(drawn, ("edges", "cut nets", "printed", "nets"))
 
 # %% [markdown]
 # The nets lie on the diagonal, all of them: whoever makes the cut small makes the volume small, and nothing else. It is no
@@ -305,7 +317,7 @@ ways_plot(rows, ("edges", "cut nets", "printed", "nets"))
 # one copy. The other three are what else one might minimise:
 #
 # - **edges** charge too much, by a factor that depends on the plan;
-# - **cut nets** charges each cut net once, however many parts it reaches: too little;
+# - **cut nets** charges each cut net once, however many parts it reaches: too little, from the third part on;
 # - **printed** is λ · cost for each cut net. That is how section 2.5 of the thesis prints its objective; section 3.2
 #   has λ − 1, and its tables fit that. λ charges the copy that stays at home as well: twice the volume for a net in two
 #   parts, one and a half times for a net in three. So it is no constant factor, and it too can order two plans wrongly.
@@ -322,8 +334,8 @@ print(f"the small network in one part: {graph.costs.sum()} values by λ · cost 
 # **weight**, its work (here multiply-accumulates), and no part may be heavier than $(1 + \varepsilon)$ times the average.
 # ε is the **imbalance**.
 #
-# LeNet-5 in two parts: with ε = 0.1 the best plan sends 1,301 values for a digit. How many are left if ε = 1, so that
-# one part may have (nearly) all the work? Both parts must own something.
+# LeNet-5 in two parts: with ε = 0.1 the best plan found sends 1,301 values for a digit. How many are left if ε = 1, so
+# that one part may have (nearly) all the work? Both parts must own something.
 
 # %%
 question = "LeNet-5, two parts, ε = 1: values sent for a digit?"
@@ -333,21 +345,22 @@ predict("no-balance", question=question, unit="values")
 from labkit.partition.methods import partition
 
 work = flops(tasks_of(lenet))
-plans = {ε: partition(lenet, 2, imbalance=ε) for ε in (0.03, 0.1, 0.3, 0.5, 1.0)}
-reveal("no-balance", modelled=volume(plans[1.0], batch=1).elements, unit="values")
+balanced = {ε: partition(lenet, 2, imbalance=ε) for ε in (0.03, 0.1, 0.3, 0.5, 1.0)}
+reveal("no-balance", modelled=volume(balanced[1.0], batch=1).elements, unit="values")
 
 # %%
-rows = [(str(ε), volume(one, 1).elements, loads(one, work).max_over_avg) for ε, one in plans.items()]
+rows = [(str(ε), volume(one, 1).elements, loads(one, work).max_over_avg) for ε, one in balanced.items()]
 Table("LeNet-5 in two parts (modelled)", ("ε", "values sent", "largest load / average"), tuple(rows))
 
 # %% [markdown]
 # With ε = 1 the second part gets `fc2` and nothing else: 84 values go there, and one processor does 99.8 % of the work.
-# A step takes as long as its most loaded part, so 1.1 in the last column means ten per cent more time. Volume and balance
+# A step takes as long as its most loaded part, so 1.1 in the last column means ten per cent more time than with equal
+# loads, messages not counted. Volume and balance
 # pull in opposite directions; how far to go is the subject of notebook 12. This is the plan with ε = 0.1; its volume is
 # 6 · 196 + 5 · 25:
 
 # %%
-plans[0.1]
+balanced[0.1]
 
 # %% [markdown]
 # ## One move
@@ -361,6 +374,7 @@ plans[0.1]
 
 # %%
 exercise("fm-gain")
+
 
 # %% nbgrader={"schema_version": 3, "grade_id": "fm-gain", "solution": true, "grade": false, "locked": false, "task": false}
 def gain(nets, costs, part, v, to):
@@ -384,7 +398,8 @@ hint("fm-gain")
 
 # %% [markdown]
 # A **pass** moves every vertex at most once: always the one that gains most, *even where the best gain is a loss*, because
-# a loss now may open a gain later. At its end the pass goes back to the best moment it has seen, and undoes the rest.
+# a loss now may open a gain later. A move may overfill a part, but then the next one has to come out of it. At its end
+# the pass goes back to the best moment it has seen, of those when all parts kept their limits, and undoes the rest.
 # Passes are repeated until one keeps no move.
 #
 # Below, LeNet-5's convolutions (23 vertices) start from a random partition in three parts. The first pass makes 23 moves.
@@ -405,14 +420,16 @@ reveal("moves-kept", modelled=moved - first["moves"], unit="moves")
 view
 
 # %% [markdown]
-# Step through it. After the sixth move nothing gains any more within the limits, and the pass undoes the other 17. Then
-# comes what this method is known for: the second pass makes 15 moves that bring nothing in sum, among them a loss of
-# 809, and the 16th takes the last filter of `conv1` out of part 1: the image need not be sent there any more, which gains
-# 1,024. A method that takes only moves that gain would have stopped before.
+# Step through it. The sixth move (step 8) is the last that gains within the limits. After that part 0 is nearly full:
+# the moves that still gain overfill it, and the next move has to give back as much. So the dip at step 15 is no best
+# moment (look at the bars: part 0 is over its limit), and the pass undoes the other 17 moves. Then comes what this method
+# is known for: the second pass makes 15 moves that bring nothing in sum, among them a loss of 809, and the 16th (step 44)
+# takes the last filter of `conv1` out of part 1: the image need not be sent there any more, which gains 1,024. A method
+# that takes only moves that gain would have stopped before.
 #
 # The best move is found in the **buckets**: lists of vertices by gain, one list of lists for each part they could move
-# to. A move changes the gains of few vertices, those that share a net with it that is about to leave a part or has just
-# reached one, and these go to other buckets.
+# to. A move changes the gains of few vertices: those on a net that is about to leave a part, or has just reached one. These
+# go to other buckets.
 #
 # ## Many levels, and what is alike
 #
@@ -436,8 +453,8 @@ stepper("lenet5_head", parts=3, imbalance=0.3)
 predict("vgg-fine", question="VGG16: vertices of the fine hypergraph?", unit="thousand")
 
 # %%
-tasks = tasks_of(zoo.get("vgg16"))
-grains = {"coarse": coarse(tasks, flops(tasks)).hypergraph, "fine": fine(tasks, flops(tasks)).hypergraph}
+vgg = tasks_of(zoo.get("vgg16"))
+grains = {"coarse": coarse(vgg, flops(vgg)).hypergraph, "fine": fine(vgg, flops(vgg)).hypergraph}
 reveal("vgg-fine", modelled=grains["fine"].vertices / 1000, unit="thousand")
 
 # %%
@@ -489,9 +506,9 @@ race_table(alexnet, "AlexNet in 8 parts, ε = 0.1")
 # %% [markdown]
 # The library is not a bad one; it is given a harder problem than there is. It does not know that the filters are alike,
 # and spends its time on exchanges that change nothing. With a few groups for each layer its plan sends a tenth less. The
-# search over counts saves a little more, and takes a fraction of a second. (`partition(zoo.get("vgg16"), 8)` takes about
-# one, and some twenty with `engine="multilevel"`: compare the volumes. For partitioners outside of Python,
-# `labkit.partition.formats.patoh` writes the file of figure 3.5.)
+# search over counts saves a little more. (Try `partition(zoo.get("vgg16"), 8)`, and again with `engine="multilevel"`,
+# which takes much longer: compare the volumes. For partitioners outside of Python, `labkit.partition.formats.patoh` writes
+# files like that of figure 3.5.)
 #
 # ## An open task
 #
@@ -535,9 +552,9 @@ ledger()
 #
 # | claim | where | found here |
 # |---|---|---|
-# | the graph model does not capture the communication | eserol-2019, sections 3.1 and 3.5 | it charges LeNet-5 halved 24 times what is sent, and finds a plan that sends half as much again eight times cheaper (modelled) |
-# | the hypergraph models the communication volume | eserol-2019, sections 3.2 and 3.5 | exactly: the cut equals the count for all of 420 random plans (modelled) |
+# | the graph of section 3.1 does not model the communication volume exactly | eserol-2019, section 3.5 | true: it charges LeNet-5 halved 24 times what is sent, and finds a plan that sends half as much again eight times cheaper (modelled) |
+# | the hypergraph models the communication volume | eserol-2019, sections 3.2 and 3.5 | true, and exactly: the cut equals the count for all of 420 random plans (modelled) |
 # | the connectivity metric is the sum of λ · cost over the cut nets | eserol-2019, section 2.5 | a slip: that is up to twice the volume; section 3.2 has λ − 1 |
-# | fine grain: the net of map j has all channels of filter j of the next layer as pins | eserol-2019, section 3.2, as printed | by the numbering of figure 3.3 (0 with 3, 1 with 4, 2 with 5) channel j of every filter reads map j |
-# | a net connects vertices 3, 4, 5, 6 and 7 | eserol-2019, section 3.4 | the file of figure 3.5 has a net for each map: one maker, and all that read it |
-# | the fine hypergraph has millions of connections | eserol-2019, section 3.4 | VGG16: 3,277,959 pins (computed) |
+# | fine grain: the net of map j has all channels of filter j of the next layer as pins | eserol-2019, section 3.2, as printed | a slip: by the numbering of figure 3.3 (0 with 3, 1 with 4, 2 with 5) channel j of every filter reads map j |
+# | a net connects vertices 3, 4, 5, 6 and 7 | eserol-2019, section 3.4 | a slip: in the file of figure 3.5 such a net has one maker, and all that read it (the input is one vertex there) |
+# | the fine hypergraph has millions of connections | eserol-2019, section 3.4 | true: VGG16 has 3,277,959 pins (computed) |

@@ -94,14 +94,37 @@ def _new_cut(nets, costs, part, v, to):
     return sum(cost * (len({after[u] for u in pins}) - 1) for pins, cost in zip(nets, costs, strict=True))
 
 
+def _printed(nets, costs, part, v, to):
+    def cut(part):
+        spread = [len({part[u] for u in pins}) for pins in nets]
+        return sum(parts * cost for parts, cost in zip(spread, costs, strict=True) if parts > 1)
+
+    return cut(part) - cut([to if u == v else p for u, p in enumerate(part)])
+
+
+def _either(others, own, to):
+    return 1 if own not in others else -(to not in others)
+
+
+def _own_target(nets, costs, part, v, to):
+    arrives = _by_net(_counts_itself) if to == part[v] else gain
+    return arrives(nets, costs, part, v, to) + (
+        _by_net(_leaving_only)(nets, costs, part, v, to) if to == part[v] else 0
+    )
+
+
+def _same_list(nets, costs, part, v, to):
+    return 0
+
+
 EXERCISE = Exercise(
     id="fm-gain",
     title="The gain of a move",
     prompt=(
         "Write `gain(nets, costs, part, v, to)`: by how much the volume falls if vertex v moves to part `to` and all "
-        "others stay. Negative if it rises.\n"
-        "nets[e] lists the pins of net e, costs[e] is its cost, part[u] the part of vertex u. The volume is the sum of "
-        "(lambda - 1) * cost over all nets, and a net that v is no pin of does not change."
+        "others stay. Negative if it rises, and 0 if v is in that part already.\n"
+        "`nets[e]` lists the pins of net e, `costs[e]` is its cost, `part[u]` the part of vertex u. The volume is the "
+        "sum of (lambda - 1) * cost over all nets, and a net that v is no pin of does not change."
     ),
     reference=gain,
     cases=cases,
@@ -157,6 +180,32 @@ EXERCISE = Exercise(
             "You count pins in the new part against pins in the old one, as if each pair of pins were an edge. A net "
             "does not care how many of its pins are in a part, only whether one is.",
             "Make a set of the parts of the other pins.",
+        ),
+        WrongSolution(
+            "lambda in place of lambda - 1",
+            _printed,
+            "You charge cut nets lambda * cost. A net that becomes cut is then charged twice, and one that leaves one "
+            "of three parts looks right.",
+            "The volume has (lambda - 1) * cost for every net; it is 0 by itself where a net is whole.",
+        ),
+        WrongSolution(
+            "one question for each net",
+            _by_net(_either),
+            "A net that leaves the old part may reach the new one for the first time as well. Then nothing is gained.",
+            "Ask both questions of every net: two ifs, no elif.",
+        ),
+        WrongSolution(
+            "into its own part",
+            _own_target,
+            "Right, except where v is in part `to` already: there nothing changes, and the gain is 0.",
+            "Look at the parts of the *other* pins, or begin with: if to == part[v].",
+        ),
+        WrongSolution(
+            "nothing changes",
+            _same_list,
+            "You say 0 every time. If you compare the volume before and after, both may be computed from the same "
+            "list: `after = part` makes no copy, and changing one changes the other.",
+            "after = list(part), then after[v] = to.",
         ),
         WrongSolution(
             "every net",

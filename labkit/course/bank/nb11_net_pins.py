@@ -12,7 +12,7 @@ def net_pins(layer, c, makes, works, readers):
     pins = {makes[layer][c]}
     for reader, how in readers[layer]:
         if how == "conv":
-            pins |= {row[c] for row in works[reader] if row[c] != NOBODY}
+            pins |= {row[c] for row in works[reader] if row[c] != -1}
         else:
             pins.add(makes[reader][c])
     return pins
@@ -129,17 +129,28 @@ def _first_reader(layer, c, makes, works, readers):
     return net_pins(layer, c, makes, works, {layer: readers[layer][:1]})
 
 
+def _how_ignored(layer, c, makes, works, readers):
+    return net_pins(layer, c, makes, works, {layer: [(name, "conv") for name, _ in readers[layer]]})
+
+
+def _overwritten(layer, c, makes, works, readers):
+    pins = {makes[layer][c]}
+    for reader, how in readers[layer]:
+        pins = {row[c] for row in works[reader]} - {NOBODY} if how == "conv" else pins | {makes[reader][c]}
+    return pins
+
+
 EXERCISE = Exercise(
     id="net-pins",
     title="The pins of a map's net",
     prompt=(
         "Write `net_pins(layer, c, makes, works, readers)`: the set of the vertices that are pins of the net of map c "
         "of `layer`.\n"
-        "makes[name][k] is the vertex that makes map k of layer `name`. works[name][k][c] is the vertex that computes "
-        "channel c of filter k: in the coarse grain the filter's own, whatever c is; in the fine grain one for each "
-        "pair; -1 where the filter does not read the channel. readers[layer] lists who reads the maps of `layer`, as "
-        "(name, how): with 'conv' the filters of `name` do; with 'add' its maps have those of `layer` added, map by "
-        "map, by whoever makes them."
+        "`makes[name][k]` is the vertex that makes map k of layer `name`. `works[name][k][c]` is the vertex that "
+        "computes channel c of filter k: in the coarse grain the filter's own, whatever c is; in the fine grain one "
+        "for each pair; -1 where the filter does not read the channel (as in a grouped convolution). `readers[layer]` "
+        "lists who reads the maps of `layer`, as (name, how): with 'conv' the filters of `name` do; with 'add' its "
+        "maps have those of `layer` added, map by map, by whoever makes them."
     ),
     reference=net_pins,
     cases=cases,
@@ -196,6 +207,19 @@ EXERCISE = Exercise(
             "You let every map of the sum read map c. An addition works map by map: only the maker of map c of the "
             "sum reads map c.",
             "With 'add' there is one more pin: makes[name][c].",
+        ),
+        WrongSolution(
+            "how ignored",
+            _how_ignored,
+            "You treat every reader as a convolution. A layer with 'add' does not read this map with its filters: "
+            "whoever makes its map c adds map c to it.",
+            "Ask what `how` is; with 'add' there is one more pin, makes[name][c].",
+        ),
+        WrongSolution(
+            "pins overwritten",
+            _overwritten,
+            "A convolution replaces the pins that were there before it, the maker among them.",
+            "Add to the set: pins |= {...} or pins.add(...), not pins = {...}.",
         ),
         WrongSolution(
             "addition forgotten",

@@ -73,15 +73,36 @@ def _size_of_the_reader(owners, maps, batch):
     return plan_volume(owners, maps[1:], batch)
 
 
+def _there_and_back(owners, maps, batch):
+    return 2 * plan_volume(owners, maps, batch)
+
+
+def _not_the_last(owners, maps, batch):
+    return plan_volume(owners[:-1], maps, batch)
+
+
+def _not_the_input(owners, maps, batch):
+    return plan_volume(owners[1:], maps[1:], batch)
+
+
+def _first_only(owners, maps, batch):
+    return plan_volume(owners[:2], maps, batch)
+
+
+def _pairs_of_parts(owners, maps, batch):
+    return plan_volume([sorted(set(row)) for row in owners], maps, batch)
+
+
 EXERCISE = Exercise(
     id="plan-volume",
     title="The volume of a plan",
     prompt=(
         "Write `plan_volume(owners, maps, batch)`: how many values are sent in one forward pass of `batch` samples.\n"
-        "owners[l][k] is the part that owns filter k of layer l and so makes its map (layer 0 is the input). Every "
-        "filter of layer l + 1 reads every map of layer l; nobody reads the maps of the last layer. maps[l] = (height, "
-        "width, pool): a map of layer l has height x width values for one sample, and its owner pools it in windows of "
-        "pool x pool, without overlap, before it is sent; rows and columns that fill no window are dropped."
+        "`owners[l][k]` is the part that owns filter k of layer l and so makes its map (layer 0 is the input). Every "
+        "filter of layer l + 1 reads every map of layer l; nobody reads the maps of the last layer. `maps[l]` is "
+        "(height, width, pool): a map of layer l has height x width values for one sample, and its owner pools it "
+        "in windows of pool x pool, without overlap, before it is sent; rows and columns that fill no window are "
+        "dropped."
     ),
     reference=plan_volume,
     cases=cases,
@@ -157,6 +178,50 @@ EXERCISE = Exercise(
             "You divide the area. Rows and columns that fill no window are dropped, so height and width have to be "
             "rounded down each by itself.",
             "A map of 7 x 12 pooled by 2 has 3 x 6 values.",
+        ),
+        WrongSolution(
+            "not rounded",
+            _with(_copies, lambda height, width, pool: height / pool * (width / pool)),
+            "You divide without rounding. Rows and columns that fill no window are dropped: nobody sends a part of a "
+            "value.",
+            "Use // for the height and for the width.",
+        ),
+        WrongSolution(
+            "rounded up",
+            _with(_copies, lambda height, width, pool: -(-height // pool) * -(-width // pool)),
+            "You round up. Rows and columns that fill no window are dropped.",
+            "A map of 7 x 12 pooled by 2 has 3 x 6 values.",
+        ),
+        WrongSolution(
+            "pairs of parts",
+            _pairs_of_parts,
+            "You count a map for each part that makes some. A part that makes five maps has five to send.",
+            "Go through all of owners[l], not through the set of its parts.",
+        ),
+        WrongSolution(
+            "last link left out",
+            _not_the_last,
+            "The maps that the last layer reads are missing. With n layers there are n - 1 places where maps travel.",
+            "range(len(owners) - 1)",
+        ),
+        WrongSolution(
+            "input left out",
+            _not_the_input,
+            "The input is missing. Its maps have an owner as well, and have to be sent to whoever reads them.",
+            "Begin with layer 0.",
+        ),
+        WrongSolution(
+            "first layer only",
+            _first_only,
+            "Only the maps of layer 0 are counted: does your function return before the loop has ended?",
+            "Put the return after the loop.",
+        ),
+        WrongSolution(
+            "there and back",
+            _there_and_back,
+            "That is twice the result: forward and backward, or each copy at both of its ends. Asked is the forward "
+            "pass, and each copy counts once.",
+            "Leave the 2 out.",
         ),
         WrongSolution(
             "size of the reader's maps",
