@@ -11,7 +11,7 @@ from labkit.partition import Limits, Weights, coarse, cut, fine, flops, limits, 
 from labkit.partition.engines.counts import ENGINE
 from labkit.partition.engines.counts.exact import optimum
 from labkit.partition.engines.counts.model import count_model
-from labkit.partition.engines.counts.search import search
+from labkit.partition.engines.counts.walks import search
 
 # Work per layer of VGG16, the input first, inferred from the tables of eserol-2019 (field notes of this project).
 INFERRED = [0, 632.7, 6621.3, 2683, 5594, 2476, 4790, 4808.2, 2439.8, 4469.7, 4067.4, *[1249.7] * 3, 546, 84, 60]

@@ -29,8 +29,8 @@ class Arrays(NamedTuple):
     units: int64 [L], tasks in each class. work: float64 [L], of one unit. spread: float64 [L], values sent for each
     part beyond the first that holds the class (normalisation over neighbouring maps). maker: int64 [B]. cost: float64
     [B], values per unit and sample. first_partner: int64 [B + 1] and partners: the partners of bundle b are
-    partners[first_partner[b]:first_partner[b + 1]]. first_tie: int64 [L + 1], ties and roles: the bundles that class l
-    has to do with, and in which role, in the same way.
+    partners[first_partner[b]:first_partner[b + 1]]; first_reader and readers in the same way. first_tie: int64
+    [L + 1], ties and roles: the bundles that class l has to do with, and in which role.
     """
 
     units: np.ndarray
@@ -40,6 +40,8 @@ class Arrays(NamedTuple):
     cost: np.ndarray
     first_partner: np.ndarray
     partners: np.ndarray
+    first_reader: np.ndarray
+    readers: np.ndarray
     first_tie: np.ndarray
     ties: np.ndarray
     roles: np.ndarray
@@ -186,6 +188,8 @@ def _arrays(members, work: np.ndarray, spread: np.ndarray, bundles: tuple[Bundle
         np.array([b.cost for b in bundles], np.float64),
         _starts([b.partners for b in bundles]),
         np.array([p for b in bundles for p in b.partners], np.int64),
+        _starts([b.readers for b in bundles]),
+        np.array([r for b in bundles for r in b.readers], np.int64),
         _starts(ties),
         np.array([bundle for bundle, _ in flat], np.int64),
         np.array([role for _, role in flat], np.int64),

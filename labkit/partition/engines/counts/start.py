@@ -7,8 +7,8 @@ segments, a + b * m for each of them, so dynamic programming finds the best cuts
 
 import numpy as np
 
+from labkit.partition.engines.counts.compiled import compiled
 from labkit.partition.engines.counts.model import READS, Arrays
-from labkit.partition.engines.counts.table import compiled
 
 POSITIONS = 192  # places where the line may be cut, about
 
@@ -60,7 +60,7 @@ def segments(model: Arrays, cap: np.ndarray, floor: float, tightness: float = 1.
     usual = float(np.median(cap))
     before = _positions(model, _heavy(model, cap))
     fixed, per_part = _segment_costs(model, before)
-    fewest, most = _part_bounds(model, before, usual * tightness, floor, usual)
+    fewest, most = _part_bounds(model, before, usual * tightness, floor)
     ends, parts = _best_cuts(fixed, per_part, fewest, most, len(cap))
     if not len(ends):
         return None
@@ -96,48 +96,29 @@ def _segment_costs(model: Arrays, before: np.ndarray) -> tuple[np.ndarray, np.nd
     """Volume of the segment from position a to b: fixed[a, b] + per_part[a, b] * parts, but for a constant."""
     n = len(before)
     fixed, per_part = np.zeros((n, n)), np.zeros((n, n))
-    bundles = len(model.maker)
-    reader_starts, reader_list = _readers_of(model)
     for a in range(n):
+        inside = np.zeros(len(model.units), np.int64)
+        read = np.zeros(len(model.maker), np.bool_)
+        most = np.zeros(len(model.maker), np.int64)  # of a bundle that is not read: units of its maker or a partner
         for b in range(a + 1, n):
-            for bundle in range(bundles):
-                maker = model.maker[bundle]
-                reads = False
-                for i in range(reader_starts[bundle], reader_starts[bundle + 1]):
-                    one = reader_list[i]
-                    reads |= before[b, one] > before[a, one]
-                if reads:
-                    per_part[a, b] += model.cost[bundle] * model.units[maker]
-                    continue
-                most = before[b, maker] - before[a, maker]
-                for i in range(model.first_partner[bundle], model.first_partner[bundle + 1]):
-                    partner = model.partners[i]
-                    most = max(most, before[b, partner] - before[a, partner])
-                fixed[a, b] += model.cost[bundle] * most
-            for one in range(len(model.units)):
-                if before[b, one] > before[a, one]:
-                    per_part[a, b] += model.spread[one]
+            fixed[a, b], per_part[a, b] = fixed[a, b - 1], per_part[a, b - 1]
+            one = np.argmax(before[b] - before[b - 1])
+            if inside[one] == 0:
+                per_part[a, b] += model.spread[one]
+            inside[one] += before[b, one] - before[b - 1, one]
+            for tie in range(model.first_tie[one], model.first_tie[one + 1]):
+                bundle = model.ties[tie]
+                if model.roles[tie] == READS and not read[bundle]:
+                    read[bundle] = True
+                    per_part[a, b] += model.cost[bundle] * model.units[model.maker[bundle]]
+                    fixed[a, b] -= model.cost[bundle] * most[bundle]
+                elif model.roles[tie] != READS and not read[bundle] and inside[one] > most[bundle]:
+                    fixed[a, b] += model.cost[bundle] * (inside[one] - most[bundle])
+                    most[bundle] = inside[one]
     return fixed, per_part
 
 
-@compiled
-def _readers_of(model: Arrays) -> tuple[np.ndarray, np.ndarray]:
-    """The classes that read each bundle, in compressed rows."""
-    starts = np.zeros(len(model.maker) + 1, np.int64)
-    for tie in range(len(model.ties)):
-        if model.roles[tie] == READS:
-            starts[model.ties[tie] + 1] += 1
-    starts = np.cumsum(starts)
-    listed, filled = np.zeros(starts[-1], np.int64), starts.copy()
-    for one in range(len(model.units)):
-        for tie in range(model.first_tie[one], model.first_tie[one + 1]):
-            if model.roles[tie] == READS:
-                listed[filled[model.ties[tie]]] = one
-                filled[model.ties[tie]] += 1
-    return starts, listed
-
-
-def _part_bounds(model: Arrays, before, limit: float, floor: float, usual: float) -> tuple[np.ndarray, np.ndarray]:
+def _part_bounds(model: Arrays, before: np.ndarray, limit: float, floor: float) -> tuple[np.ndarray, np.ndarray]:
     """Fewest and most parts among which the segment from a to b may be shared: int64 [positions, positions] each."""
     works = model.work > 0
     work = before @ model.work
@@ -145,7 +126,7 @@ def _part_bounds(model: Arrays, before, limit: float, floor: float, usual: float
     units = before[:, works].sum(1)
     inside = units[None, :] - units[:, None]
     fewest = np.maximum(1, np.ceil(load / limit - 1e-9)).astype(np.int64)
-    fewest[(inside == 1) & (load > usual)] = 1
+    fewest[inside == 1] = 1  # a unit cannot be divided; one that is too heavy gets a part with a limit of its own
     most = inside.copy()
     if floor > 0:
         most = np.minimum(most, np.floor(load / floor + 1e-9).astype(np.int64))

@@ -4,19 +4,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labkit.engine.jit import jit
+from labkit.partition.engines.counts.compiled import bare, inlined
 from labkit.partition.engines.counts.model import READS, Arrays
-
-compiled = jit(error_model="numpy", nogil=True)
 
 
 class Table(NamedTuple):
     """A table of counts and what follows from it. L classes, K parts, B bundles.
 
-    counts: int64 [L, K], units of each class in each part. reading: int64 [B, K], units in the part that read the
+    counts: int32 [L, K], units of each class in each part. reading: int32 [B, K], units in the part that read the
     bundle. load: float64 [K]. held: int64 [K, L], the classes in each part, of which there are held_by[k]; at_part:
-    int64 [L, K], where class l stands in held[k]. holders: int64 [L, K], the parts with some of each class, of which
-    there are spread_over[l]; at_class: int64 [L, K], where part k stands in holders[l].
+    int32 [L, K], where class l stands in held[k]. holders: int64 [L, K], the parts with some of each class, of which
+    there are spread_over[l]; at_class: int32 [L, K], where part k stands in holders[l].
     """
 
     counts: np.ndarray
@@ -31,73 +29,95 @@ class Table(NamedTuple):
 
 
 def table_of(model: Arrays, counts: np.ndarray) -> Table:
-    """The table of the given counts, int64 [L, K], which it takes over."""
+    """The table of the given counts, int [L, K]."""
     L, K = counts.shape
     bundles = len(model.maker)
     whole = (L, K)
     table = Table(
-        np.zeros(whole, np.int64),
-        np.zeros((bundles, K), np.int64),
+        np.zeros(whole, np.int32),
+        np.zeros((bundles, K), np.int32),
         np.zeros(K),
         np.zeros((K, L), np.int64),
-        np.zeros(K, np.int64),
+        np.zeros(K, np.int32),
+        np.zeros(whole, np.int32),
         np.zeros(whole, np.int64),
-        np.zeros(whole, np.int64),
-        np.zeros(L, np.int64),
-        np.zeros(whole, np.int64),
+        np.zeros(L, np.int32),
+        np.zeros(whole, np.int32),
     )
-    fill(model, table, np.ascontiguousarray(counts, np.int64))
+    _fill(model, table, np.ascontiguousarray(counts, np.int64))
     return table
 
 
-@compiled
-def fill(model: Arrays, table: Table, counts: np.ndarray) -> None:
-    """Make the table that of `counts`, int64 [L, K]; loads are summed anew, so rounding does not pile up."""
-    table.counts[:] = 0
-    table.reading[:] = 0
-    table.load[:] = 0
-    table.held_by[:] = 0
-    table.spread_over[:] = 0
+@bare
+def sum_loads(model: Arrays, table: Table) -> None:
+    """Sum the loads of all parts anew."""
+    for k in range(len(table.load)):
+        table.load[k] = 0.0
+        for one in range(len(model.units)):
+            table.load[k] += model.work[one] * table.counts[one, k]
+
+
+@bare
+def _fill(model: Arrays, table: Table, counts: np.ndarray) -> None:
+    """Put `counts`, int64 [L, K], into an empty table."""
     for k in range(counts.shape[1]):
         for one in range(counts.shape[0]):
             if counts[one, k] > 0:
                 put(model, table, one, k, counts[one, k])
 
 
-@compiled
+@inlined
 def put(model: Arrays, table: Table, one: int, k: int, more: int) -> None:
     """Add `more` units (negative: take away) of class `one` to part k."""
-    before = table.counts[one, k]
-    table.counts[one, k] = before + more
+    shift(model, table, one, k, more)
+    enlist(table, one, k)
+
+
+@inlined
+def shift(model: Arrays, table: Table, one: int, k: int, more: int) -> None:
+    """`put` without the lists, for a move that may be taken back: they are as before until `enlist`."""
+    table.counts[one, k] += more
     table.load[k] += model.work[one] * more
     for tie in range(model.first_tie[one], model.first_tie[one + 1]):
         if model.roles[tie] == READS:
             table.reading[model.ties[tie], k] += more
-    if before == 0:
-        _enter(table.held[k], table.held_by, k, table.at_part, one, k, one)
-        _enter(table.holders[one], table.spread_over, one, table.at_class, one, k, k)
-    elif before + more == 0:
-        last = table.held_by[k] - 1
-        moved = table.held[k, last]
-        table.held[k, table.at_part[one, k]] = moved
-        table.at_part[moved, k] = table.at_part[one, k]
-        table.held_by[k] = last
-        last = table.spread_over[one] - 1
-        moved = table.holders[one, last]
-        table.holders[one, table.at_class[one, k]] = moved
-        table.at_class[one, moved] = table.at_class[one, k]
-        table.spread_over[one] = last
 
 
-@compiled
-def _enter(row, sizes, size, places, one, k, value) -> None:
-    """Append `value` to a list of a part or class, and note its place."""
-    places[one, k] = sizes[size]
-    row[sizes[size]] = value
-    sizes[size] += 1
+@inlined
+def enlist(table: Table, one: int, k: int) -> None:
+    """Bring the lists of class `one` and part k up to date with the counts."""
+    place = table.at_part[one, k]
+    listed = place < table.held_by[k] and table.held[k, place] == one
+    if listed == (table.counts[one, k] > 0):
+        return
+    if listed:
+        _strike(table.held, table.held_by, k, place)
+        table.at_part[table.held[k, place], k] = place
+        place = table.at_class[one, k]
+        _strike(table.holders, table.spread_over, one, place)
+        table.at_class[one, table.holders[one, place]] = place
+    else:
+        table.at_part[one, k] = _append(table.held, table.held_by, k, one)
+        table.at_class[one, k] = _append(table.holders, table.spread_over, one, k)
 
 
-@compiled
+@inlined
+def _append(lists: np.ndarray, sizes: np.ndarray, which: int, value: int) -> int:
+    """Append `value` to lists[which], of length sizes[which]; returns its place."""
+    place = sizes[which]
+    lists[which, place] = value
+    sizes[which] += 1
+    return place
+
+
+@inlined
+def _strike(lists: np.ndarray, sizes: np.ndarray, which: int, place: int) -> None:
+    """Remove the value at `place` of lists[which]; the last value of the list takes its seat."""
+    sizes[which] -= 1
+    lists[which, place] = lists[which, sizes[which]]
+
+
+@inlined
 def wants(model: Arrays, table: Table, bundle: int, k: int, one: int, more: int, reads: bool) -> int:
     """g(part) of a bundle, in units, if part k had `more` units of class `one`; reads: do these read the bundle?"""
     reading = table.reading[bundle, k]
@@ -109,16 +129,18 @@ def wants(model: Arrays, table: Table, bundle: int, k: int, one: int, more: int,
     most = table.counts[maker, k]
     if maker == one:
         most += more
-    for i in range(model.first_partner[bundle], model.first_partner[bundle + 1]):
+    i, end = model.first_partner[bundle], model.first_partner[bundle + 1]
+    while i < end:
         partner = model.partners[i]
         here = table.counts[partner, k]
         if partner == one:
             here += more
         most = max(most, here)
+        i += 1
     return most
 
 
-@compiled
+@inlined
 def change(model: Arrays, table: Table, one: int, p: int, q: int, units: int) -> float:
     """By how much the volume of a sample grows if `units` units of class `one` go from part p to part q."""
     total = 0.0
@@ -139,7 +161,15 @@ def change(model: Arrays, table: Table, one: int, p: int, q: int, units: int) ->
     return total
 
 
-@compiled
+@inlined
+def copy(source: np.ndarray, target: np.ndarray) -> None:
+    """Write a table of counts into another."""
+    for one in range(source.shape[0]):
+        for k in range(source.shape[1]):
+            target[one, k] = source[one, k]
+
+
+@bare
 def volume_of(model: Arrays, table: Table) -> float:
     """Values sent for one sample, forward: the formula of `model.py`."""
     total = 0.0
