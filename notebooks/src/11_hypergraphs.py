@@ -335,7 +335,8 @@ print(f"the small network in one part: {graph.costs.sum()} values by λ · cost 
 # ε is the **imbalance**.
 #
 # LeNet-5 in two parts: with ε = 0.1 the best plan found sends 1,301 values for a digit. How many are left if ε = 1, so
-# that one part may have (nearly) all the work? Both parts must own something.
+# that one part may have (nearly) all the work? Both parts must own something. (The cell after the prediction compiles the
+# search when it is run for the first time. That takes half a minute or so, once; later runs need a few seconds.)
 
 # %%
 question = "LeNet-5, two parts, ε = 1: values sent for a digit?"
@@ -403,7 +404,7 @@ hint("fm-gain")
 # Passes are repeated until one keeps no move.
 #
 # Below, LeNet-5's convolutions (23 vertices) start from a random partition in three parts. The first pass makes 23 moves.
-# How many of them are kept?
+# How many of them are kept? (Here, too, something is compiled the first time.)
 
 # %%
 predict("moves-kept", question="Moves of the first pass that are kept, of 23?", unit="moves")
@@ -487,9 +488,12 @@ from labkit.course.race import APART, race, race_table
 race_table(race(lenet, 4, ("multilevel", "mtkahypar", "counts")), "LeNet-5 in 4 parts, ε = 0.1")
 
 # %% [markdown]
-# Where everybody finds the same there is probably nothing better. AlexNet in 8 parts is larger: 1,380 vertices. `counts`
-# takes part, and `mtkahypar` twice: once on the hypergraph as it is, and once as the lab's engine calls it, which first
-# puts the filters of each layer into a few groups. Which of the three sends least?
+# Where everybody finds the same there is probably nothing better. (The seconds include loading or compiling where an
+# engine runs for the first time, and `counts` makes its tries however small the network is.)
+#
+# AlexNet in 8 parts is larger: 1,380 vertices. `counts` takes part, and `mtkahypar` twice: once on the hypergraph as it
+# is, and once as the lab's engine calls it, which first puts the filters of each layer into a few groups. Which of the
+# three sends least?
 
 # %%
 ways = ("every filter a vertex", "filters in groups", "counts")
