@@ -6,8 +6,9 @@ own, and a second kind of net holds it together with the filter's channels: its 
 sends which holds some of those channels. The input and each dense layer are one vertex unless asked otherwise.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -238,15 +239,19 @@ def _map_nets(tensor: Tensor, vertices: Vertices, tasks: Tasks) -> tuple[list[np
 def _classes(reader: Read | Join, layer: TaskLayer, vertices: Vertices) -> np.ndarray:
     """One number per map such that maps with equal numbers have the same vertices as readers."""
     if isinstance(reader, Join):
-        number: dict[bytes, int] = {}
-        rows = [_readers(reader, c, vertices, layer).tobytes() for c in range(len(reader.starts) - 1)]
-        return np.array([number.setdefault(row, len(number)) for row in rows])
+        reading = vertices.filters[reader.layer][reader.filters]
+        return _same(reading[a:b] for a, b in pairwise(reader.starts))
     each = vertices.channels[reader.layer]
     if each is None and layer.links is None:
         return np.where(reader.channel == NOBODY, NOBODY, 0)
     columns = each if each is not None else layer.links
-    same = np.unique(columns, axis=1, return_inverse=True)[1].ravel()
-    return np.where(reader.channel == NOBODY, NOBODY, same[reader.channel])
+    return np.where(reader.channel == NOBODY, NOBODY, _same(columns.T)[reader.channel])
+
+
+def _same(rows: Iterable[np.ndarray]) -> np.ndarray:
+    """One number per row such that rows with equal numbers are equal: int64 [rows]."""
+    number: dict[bytes, int] = {}
+    return np.array([number.setdefault(row.tobytes(), len(number)) for row in rows], np.int64)
 
 
 def _readers(reader: Read | Join, c: int, vertices: Vertices, layer: TaskLayer) -> np.ndarray:
@@ -264,15 +269,16 @@ def _readers(reader: Read | Join, c: int, vertices: Vertices, layer: TaskLayer) 
 
 def _sum_nets(layer: TaskLayer, own: np.ndarray, each: np.ndarray) -> tuple[list[np.ndarray], list[int]]:
     """Nets that hold a sum together with the channels added up in it; filters with the same pins share a net."""
-    pins_of: dict[bytes, np.ndarray] = {}
-    filters: dict[bytes, int] = {}
-    for vertex, row in zip(own, each, strict=True):
-        pins = np.append(np.unique(row[row != NOBODY]), vertex)
-        key = pins.tobytes()
-        pins_of[key] = pins
-        filters[key] = filters.get(key, 0) + 1
-    kept = [key for key, pins in pins_of.items() if len(pins) > 1]
-    return [pins_of[key].astype(np.int32) for key in kept], [filters[key] * layer.partial_elements for key in kept]
+    same = _same(np.column_stack([own, each]))
+    first, filters = np.unique(same, return_index=True, return_counts=True)[1:]
+    nets, costs = [], []
+    for f, count in zip(first, filters, strict=True):
+        row = each[f]
+        pins = np.append(np.unique(row[row != NOBODY]), own[f])
+        if len(pins) > 1:
+            nets.append(pins.astype(np.int32))
+            costs.append(int(count) * layer.partial_elements)
+    return nets, costs
 
 
 def _loads(weights: Weights, vertices: Vertices) -> np.ndarray:
