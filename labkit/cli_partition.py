@@ -221,5 +221,6 @@ def _tell(plan, found: dict) -> None:
     show(
         f"{found['volume_elements']:,} elements ({found['volume_elements'] / MI:.1f} x 2^20) or "
         f"{found['volume_bytes']:,} bytes forward; loads {found['min_load']:.4g} to {found['max_load']:.4g} "
-        f"({found['load_unit']}), max/average {found['max_over_avg']:.3f}{engine} [{found['origin']}]"
+        f"({found['load_unit']}), max/average {found['max_over_avg']:.3f}; at most "
+        f"{max(found['memory_bytes']):,} bytes of memory per part in training{engine} [{found['origin']}]"
     )

@@ -3,6 +3,7 @@
 from labkit.machine.origin import MODELLED
 from labkit.network import FLOAT_BYTES
 from labkit.partition.loads import loads
+from labkit.partition.memory import memory
 from labkit.partition.plan import Plan
 from labkit.partition.volume import volume
 from labkit.partition.weights import Weights
@@ -12,8 +13,8 @@ def report(plan: Plan, weights: Weights, batch: int = 32) -> dict:
     """Volume and balance of a plan for one forward pass of `batch` samples, float32; plain values, ready for JSON.
 
     volume_elements, volume_bytes: every value counted once; training_elements: with the gradients of BP.
-    sent_bytes, received_bytes: per part. loads: work of each part in load_unit. layers: what travels, per tensor.
-    Raises LabError for a bad batch, or for weights of another network.
+    sent_bytes, received_bytes: per part. memory_bytes: per part, to train with plain SGD. loads: work of each part in
+    load_unit. layers: what travels, per tensor. Raises LabError for a bad batch, or for weights of another network.
     """
     found, balance = volume(plan, batch), loads(plan, weights)
     return {
@@ -34,6 +35,7 @@ def report(plan: Plan, weights: Weights, batch: int = 32) -> dict:
         "empty_parts": int((balance.work == 0).sum()),
         "sent_bytes": (FLOAT_BYTES * found.sent).tolist(),
         "received_bytes": (FLOAT_BYTES * found.received).tolist(),
+        "memory_bytes": memory(plan, batch).total.tolist(),
         "layers": [{"name": row.name, "what": row.what, "elements": row.elements} for row in found.rows],
         "origin": MODELLED,
     }

@@ -9,8 +9,8 @@ from math import prod
 import numpy as np
 
 from labkit.engine import Model, losses, ops
-from labkit.network import INPUT, LRN, Add, Concat, Conv, Dense, Flatten, Node, PadShortcut, Softmax
-from labkit.partition import Plan
+from labkit.network import INPUT, LRN, Add, Concat, Conv, Dense, Flatten, Network, Node, PadShortcut, Softmax
+from labkit.partition import Plan, Slice, tasks_of
 from labkit.partition.volume import needs, owners
 
 Key = tuple  # (part, node, map, ...): a value that a part holds, [N, ...]
@@ -224,6 +224,17 @@ class Execution:
         if isinstance(node.layer, Dense) or len(self.network.shape(node.name)) == 3:
             return self._sizes(node.name)
         return next(sizes for sizes in before if len(sizes) == len(self.owner[node.name]))
+
+
+def random_plan(network: Network, parts: int, rng: np.random.Generator, is_fine: bool) -> Plan:
+    """Every filter, neuron and, in the fine grain, channel of a filter in a part of its own drawing."""
+    slices = []
+    for layer in tasks_of(network).layers:
+        each = rng.integers(0, parts, (layer.filters, layer.channels)) if is_fine and layer.fine else None
+        if each is not None and layer.links is not None:
+            each = np.where(layer.links, each, -1)
+        slices.append(Slice(layer.name, rng.integers(0, parts, layer.filters), each))
+    return Plan(network, parts, tuple(slices))
 
 
 def _place(lengths: list[int], number: int) -> tuple[int, int]:

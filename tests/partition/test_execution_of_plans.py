@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from plan_execution import Execution
+from plan_execution import Execution, random_plan
 
 from labkit.engine import Model
 from labkit.network import (
@@ -25,7 +25,7 @@ from labkit.network import (
     Subsample,
     Tanh,
 )
-from labkit.partition import Plan, Slice, coarse, cut, fine, flops, tasks_of, volume
+from labkit.partition import coarse, cut, fine, flops, tasks_of, volume
 from labkit.partition.memory import activation_elements, weight_elements
 
 BATCH = 3
@@ -188,17 +188,6 @@ def no_head() -> Network:
 
 HARD = residual, pre_activation, inception, dense_blocks, sums, links, input_everywhere, vectors, pieces, no_head
 NETWORKS = {network.name: network for network in (make() for make in HARD)}
-
-
-def random_plan(network: Network, parts: int, rng: np.random.Generator, is_fine: bool) -> Plan:
-    """Every filter, neuron and, in the fine grain, channel of a filter in a part of its own drawing."""
-    slices = []
-    for layer in tasks_of(network).layers:
-        each = rng.integers(0, parts, (layer.filters, layer.channels)) if is_fine and layer.fine else None
-        if each is not None and layer.links is not None:
-            each = np.where(layer.links, each, -1)
-        slices.append(Slice(layer.name, rng.integers(0, parts, layer.filters), each))
-    return Plan(network, parts, tuple(slices))
 
 
 def random_network(seed: int) -> Network:

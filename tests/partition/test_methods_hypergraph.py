@@ -212,6 +212,16 @@ def test_an_engine_that_breaks_the_limits_is_reported_with_what_it_reached():
     assert partition(LENET, 2, engine=Constant(answer(2, 1)), imbalance=0.906).parts == 2
 
 
+def test_limits_are_kept_in_every_unit():
+    """The same in shares of the work, where the excess is a small number."""
+    work = flops(tasks_of(LENET)).work
+    shares = Weights("shares", work / work.sum(), "of the work", "modelled")
+    with pytest.raises(LabError, match=r"the smallest imbalance it found is 0.906"):
+        partition(LENET, 2, engine=Constant(answer(2, 1)), weights=shares)
+    with pytest.raises(LabError, match=r"its lightest part has 0.094 times the average"):
+        partition(LENET, 2, engine=Constant(answer(2, 1)), weights=shares, imbalance=1.0, floor=0.1)
+
+
 def test_an_engine_that_misses_the_floor_is_reported_with_what_it_reached():
     options = {"engine": Constant(answer(2, 1)), "imbalance": 1.0}
     with pytest.raises(LabError, match=r"at or above the floor; its lightest part has 0.094 times the average"):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from plan_execution import random_plan
 
 from labkit.errors import LabError
 from labkit.network import (
@@ -34,20 +35,13 @@ def whole(plan_network, **parts) -> Plan:
     return Plan(plan_network, 3, tuple(slices))
 
 
-def random_plan(network, parts, is_fine=False) -> Plan:
-    """Every filter, every neuron and, in the fine grain, every channel of a filter in a part of its own drawing."""
-    rng, slices = np.random.default_rng(parts), []
-    for layer in tasks_of(network).layers:
-        each = rng.integers(0, parts, (layer.filters, layer.channels)) if is_fine and layer.fine else None
-        if each is not None and layer.links is not None:
-            each = np.where(layer.links, each, -1)
-        slices.append(Slice(layer.name, rng.integers(0, parts, layer.filters), each))
-    return Plan(network, parts, tuple(slices))
+def dealt(network, parts, is_fine=False) -> Plan:
+    return random_plan(network, parts, np.random.default_rng(parts), is_fine)
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
 def test_one_part_needs_what_one_process_needs(network):
-    found = memory(random_plan(network, 1), 8, optimizer_slots=2)
+    found = memory(dealt(network, 1), 8, optimizer_slots=2)
     expected = training_bytes(network, 8, optimizer_slots=2)
     for what in ("weights", "gradients", "optimizer", "activations"):
         assert getattr(found, what).tolist() == [expected[what]]
@@ -59,7 +53,7 @@ def test_one_part_needs_what_one_process_needs(network):
 @pytest.mark.parametrize("is_fine", [False, True])
 def test_the_parts_hold_all_weights_once_and_what_they_receive(network, is_fine):
     for parts in (2, 7):
-        plan = random_plan(network, parts, is_fine)
+        plan = dealt(network, parts, is_fine)
         found = memory(plan, 5, optimizer_slots=1)
         assert found.weights.shape == (parts,)
         assert found.weights.sum() == 4 * network.parameters
@@ -181,4 +175,4 @@ def test_groups_and_chosen_connections():
 @pytest.mark.parametrize(("options", "words"), [((0,), "batch=0"), ((1, -1), "optimizer_slots=-1"), ((1, 0.5), "=0.5")])
 def test_bad_numbers_are_named(options, words):
     with pytest.raises(LabError, match=words):
-        memory(random_plan(CHAIN, 2), *options)
+        memory(dealt(CHAIN, 2), *options)
