@@ -38,8 +38,8 @@ def ways_plot(rows: Iterable[dict], ways: tuple[str, ...]) -> go.Figure:
         width=WIDTH,
         height=HEIGHT,
         title={"text": title, "subtitle": {"text": origins}},
-        legend={"title": {"text": "according to"}},
-        margin={"l": 70, "r": 20, "t": 90, "b": 60},
+        legend={"title": {"text": "according to"}, "orientation": "h", "y": -0.2},  # seen in a narrow window as well
+        margin={"l": 70, "r": 20, "t": 90, "b": 90},
         meta={"alt": f"{title}: {', '.join(_seen(rows, way) for way in ways)}; {origins}."},
     )
     return figure
