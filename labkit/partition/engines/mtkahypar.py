@@ -23,7 +23,7 @@ import numpy as np
 
 from labkit.errors import LabError, suggest
 from labkit.partition.engines import Progress
-from labkit.partition.engines.grouping import in_groups, in_order
+from labkit.partition.engines.grouping import in_groups, in_order, seats
 from labkit.partition.engines.judge import badness, filled
 from labkit.partition.grains import NetworkHypergraph
 from labkit.partition.hypergraph import Hypergraph, check_vector
@@ -67,7 +67,7 @@ def cut_with_mtkahypar(
     nets, costs = _nets(hypergraph, parts, order, seed)
     given = library.session.create_hypergraph(context, count, len(nets), nets, weights[order].tolist(), costs)
     if start is None:
-        fixed = _fixed(hypergraph, limits)
+        fixed = seats(hypergraph.weights, limits.cap)
         if (fixed >= 0).any():
             given.add_fixed_vertices(fixed[order].tolist(), parts)
         found = given.partition(context)
@@ -191,12 +191,3 @@ def _nets(hypergraph: Hypergraph, parts: int, order: np.ndarray, seed: int) -> t
     if worst > MOST:
         costs = np.maximum(1, np.rint(costs * (MOST / worst))).astype(np.int64)
     return [pins[starts[e] : starts[e + 1]] for e in kept.tolist()], costs.tolist()
-
-
-def _fixed(hypergraph: Hypergraph, limits: Limits) -> np.ndarray:
-    """The part that a vertex too heavy for most parts must be in, -1 for the others: int64 [V]."""
-    fixed = np.full(hypergraph.vertices, -1)
-    heavy = np.flatnonzero(hypergraph.weights > limits.cap.min() * (1 + SLACK))
-    heavy = heavy[np.argsort(-hypergraph.weights[heavy], kind="stable")][: limits.parts]
-    fixed[heavy] = np.argsort(-limits.cap, kind="stable")[: len(heavy)]
-    return fixed
