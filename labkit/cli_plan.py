@@ -22,8 +22,10 @@ COUNTED = ("flops", "eserol")  # weights that are the same on every machine
 @app.command("show")
 def show_plan(file: File, batch: Batch = 32, weights: WeightsName = None, json: Json = False) -> int:
     """Who owns what, and what it costs."""
-    plan, work = _read(file, weights)
-    return show_report(plan, work, batch, json)
+    from labkit.partition.document import load_plan
+
+    plan = load_plan(file)
+    return show_report(plan, _weights(plan, weights), batch, json)
 
 
 @app.command()
@@ -65,17 +67,20 @@ def check(
 @app.command()
 def compare(files: Files, batch: Batch = 32, weights: WeightsName = None, json: Json = False) -> int:
     """Plans of one network side by side: volume, balance, and the volume as a multiple of the first one's."""
+    from labkit.partition.document import load_plan
     from labkit.partition.report import report
 
     if len(files) < 2:
         raise LabError(f"one plan, {files[0]}, cannot be compared", "give two files or more")
-    found = []
-    for file in files:
-        plan, work = _read(file, weights)
-        found.append({"file": file} | report(plan, work, batch))
-    different = {row["network"] for row in found}
-    if len(different) > 1:
-        raise LabError(f"plans of different networks: {', '.join(sorted(different))}", "compare plans of one network")
+    plans = [load_plan(file) for file in files]
+    for file, plan in zip(files, plans, strict=True):
+        if plan.network != plans[0].network:
+            both = " and ".join(
+                f"{n.name} {'x'.join(map(str, n.input_shape))}" for n in (plans[0].network, plan.network)
+            )
+            raise LabError(f"{files[0]} and {file} are plans of different networks, {both}", "compare plans of one")
+    work = _weights(plans[0], weights)
+    found = [{"file": file} | report(plan, work, batch) for file, plan in zip(files, plans, strict=True)]
     for row in found:
         first = found[0]["volume_elements"]
         row["volume_over_first"] = row["volume_elements"] / first if first else None
@@ -95,13 +100,6 @@ def compare(files: Files, batch: Batch = 32, weights: WeightsName = None, json: 
         caption = f"one forward pass, batch {batch}; loads in {found[0]['load_unit']} [{found[0]['origin']}]"
         show_table(f"Plans of {found[0]['network']}", keys, [[row[key] for key in keys] for row in found], caption)
     return 0
-
-
-def _read(file: str, weights: str | None):
-    from labkit.partition.document import load_plan
-
-    plan = load_plan(file)
-    return plan, _weights(plan, weights)
 
 
 def _weights(plan, name: str | None):
