@@ -75,9 +75,7 @@ def compare(files: Files, batch: Batch = 32, weights: WeightsName = None, json: 
     plans = [load_plan(file) for file in files]
     for file, plan in zip(files, plans, strict=True):
         if plan.network != plans[0].network:
-            both = " and ".join(
-                f"{n.name} {'x'.join(map(str, n.input_shape))}" for n in (plans[0].network, plan.network)
-            )
+            both = " and ".join(f"{p.network.name} {p.network.input_shape}" for p in (plans[0], plan))
             raise LabError(f"{files[0]} and {file} are plans of different networks, {both}", "compare plans of one")
     work = _weights(plans[0], weights)
     found = [{"file": file} | report(plan, work, batch) for file, plan in zip(files, plans, strict=True)]

@@ -15,8 +15,8 @@ import numpy as np
 from labkit.errors import LabError
 from labkit.network import INPUT
 from labkit.partition.hypergraph import Hypergraph
-from labkit.partition.plan import Plan, Slice
-from labkit.partition.tasks import NOBODY, Join, Read, TaskLayer, Tasks, Tensor
+from labkit.partition.plan import MOST_PARTS, Plan, Slice
+from labkit.partition.tasks import NOBODY, Join, Read, TaskLayer, Tasks, Tensor, check_size
 from labkit.partition.weights import Weights
 
 DENSE = ("layer", "neuron")
@@ -195,6 +195,7 @@ def _build(
     tasks: Tasks, grain: str, weights: Weights, vertices: Vertices, dense: str, groups: Groups
 ) -> NetworkHypergraph:
     """Nets of every tensor, then those of every layer whose filters are divided."""
+    check_size(tasks, MOST_PARTS, "in a hypergraph")
     rows, row_of_net, pins, costs = [], [], [], []
 
     def add(row: tuple[str, str], nets: list[np.ndarray], cost: list[int]) -> None:

@@ -149,3 +149,14 @@ class Tasks:
     def working(self) -> tuple[int, ...]:
         """Numbers of the layers that compute: all but the input."""
         return tuple(i for i, layer in enumerate(self.layers) if layer.name != INPUT)
+
+
+def check_size(tasks: Tasks, times: int, purpose: str) -> None:
+    """Refuse a network whose maps and sums, sent so many times, could not be counted in 64 bits."""
+    maps = sum(float(tensor.elements.sum(dtype=float)) for tensor in tasks.tensors)
+    sums = sum(float(layer.filters * layer.partial_elements) for layer in tasks.layers)
+    if times * (maps + sums) >= 2**63:
+        raise LabError(
+            f"{tasks.network.name} has {maps:.3g} values in the maps of a sample, too many to count {purpose}",
+            "take a smaller input or batch",
+        )

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labkit.errors import LabError
 from labkit.network import FLOAT_BYTES
 from labkit.network.sizes import check_batch
 from labkit.partition.plan import NOBODY, Plan
-from labkit.partition.tasks import Join, Tensor
+from labkit.partition.tasks import Join, Tensor, check_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +76,7 @@ def volume(plan: Plan, batch: int = 32, backward: bool = False) -> Volume:
     for volumes beyond 2^63.
     """
     check_batch(batch)
-    _check_size(plan, batch)
+    check_size(plan.tasks, 2 * batch * plan.parts, f"for {batch} samples in {plan.parts} parts")
     rows = [
         maps_and_gradients(tensor, owners(plan, tensor), needs(plan, tensor), batch, backward)
         for tensor in plan.tasks.tensors
@@ -86,18 +85,6 @@ def volume(plan: Plan, batch: int = 32, backward: bool = False) -> Volume:
         _sums(plan, number, batch, backward) for number, piece in enumerate(plan.slices) if piece.channels is not None
     ]
     return Volume(batch, backward, tuple(rows), plan.parts)
-
-
-def _check_size(plan: Plan, batch: int) -> None:
-    """Refuse what could not be added up in 64 bits: all values sent to all parts, and back."""
-    maps = sum(float(tensor.elements.sum()) for tensor in plan.tasks.tensors)
-    sums = sum(float(layer.filters * layer.partial_elements) for layer in plan.tasks.layers)
-    if 2 * batch * plan.parts * (maps + sums) >= 2**63:
-        raise LabError(
-            f"{plan.network.name} has {maps:.3g} values in the maps of a sample, too many to count for {batch} samples "
-            f"in {plan.parts} parts",
-            "take a smaller input or batch",
-        )
 
 
 def needs(plan: Plan, tensor: Tensor) -> np.ndarray:

@@ -97,7 +97,7 @@ def test_plans_of_other_networks_are_not_compared(labkit, plan_file, tmp_path):
     words = ("--parts", "2", "--method", "layer", "--input-shape", "1x40x40", "--out", other)
     assert labkit("partition", "lenet5", *words).status == 0
     ran = labkit("plan", "compare", plan_file, other)
-    assert ran.status == 2 and "lenet5 1x32x32 and lenet5 1x40x40" in ran.err and ran.err.count("\n") == 1
+    assert ran.status == 2 and "lenet5 (1, 32, 32) and lenet5 (1, 40, 40)" in ran.err and ran.err.count("\n") == 1
 
 
 def test_a_plan_that_breaks_its_limit_ends_with_1(labkit, plan_file):
