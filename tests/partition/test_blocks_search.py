@@ -9,7 +9,7 @@ from labkit.errors import LabError
 from labkit.network import Add, Builder, Concat, Conv, Dense, Flatten, MaxPool, ReLU, zoo
 from labkit.partition import coarse, cut, fine, flops, limits, part_weights, tasks_of, volume
 from labkit.partition.engines import counts
-from labkit.partition.engines.blocks import ENGINE, search, starts
+from labkit.partition.engines.blocks import ENGINE, Blocks, search, starts
 from labkit.partition.engines.grouping import in_order, seats
 from labkit.partition.engines.judge import badness
 from labkit.partition.limits import Limits
@@ -201,3 +201,12 @@ def test_groups_divided():
 
 def test_seats_of_the_heavy():
     assert seats(np.array([1.0, 9, 3, 5]), np.array([4.0, 10, 5, 4])).tolist() == [-1, 1, -1, 2]
+
+
+def test_a_budget_of_moves_reaches_the_search(monkeypatch):
+    problem, told, real = problem_of("lenet5"), [], search.search
+    monkeypatch.setattr(search, "search", lambda *given: told.append(given[-1]) or real(*given))
+    bounds = limits(problem.hypergraph.weights, 2, 0.2)
+    assert bounds.excess(part_weights(problem.hypergraph, Blocks(moves=5000)(problem, bounds), 2)) == 0
+    ENGINE(problem, bounds)
+    assert told == [5000, None]

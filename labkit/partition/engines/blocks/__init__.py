@@ -23,10 +23,11 @@ from labkit.partition.limits import Limits
 
 @dataclass(frozen=True)
 class Blocks:
-    """The engine, see `labkit.partition.engines`."""
+    """The engine, see `labkit.partition.engines`. moves: how many it may try in all runs together; None: as needed."""
 
     name: str = "counts"
     version: str = labkit.__version__
+    moves: int | None = None
 
     def __call__(
         self, problem: NetworkHypergraph, limits: Limits, seed: int = 0, progress: Progress | None = None
@@ -34,7 +35,7 @@ class Blocks:
         """The part of every vertex of a hypergraph: int64 [problem.vertices.count]."""
         from labkit.partition.engines.blocks.search import search
 
-        best = search(problem, limits, seed, progress)[0]
+        best = search(problem, limits, seed, progress, self.moves)[0]
         small = best.start.small
         return best.part if small is problem else problem.vector(small.plan(best.part, limits.parts))
 
