@@ -37,14 +37,18 @@ class Settings:
     """How far to coarsen and how much to try.
 
     coarsest: go down until so few vertices are left; None for 20 per part, at least 150. No cluster becomes heavier
-    than two of so many equal shares of the work. tries: initial partitions made on the coarsest level, and again on
-    every level with at most `small` vertices, where they compete with the partition that came from below: finer pieces
-    fit the limits better, and now and then a fresh start wins.
+    than two of so many equal shares of the work. tries: initial partitions made on the coarsest level. On the way up
+    they are made again and compete with the partition that came from below: finer pieces fit the limits better, and
+    now and then a fresh start wins. Levels of more than `small` vertices have fewer tries in proportion; 0 for none.
     """
 
     coarsest: int | None = None
     tries: int = 20
-    small: int = 1500
+    small: int = 1000
+
+    def tries_on(self, vertices: int) -> int:
+        """Initial partitions made on a level above the coarsest."""
+        return self.tries * self.small // max(self.small, vertices)
 
     def aim(self, parts: int) -> int:
         return max(150, 20 * parts) if self.coarsest is None else self.coarsest
@@ -63,15 +67,14 @@ def course(hypergraph: Hypergraph, limits: Limits, seed: int, settings: Settings
     part = None
     for level in reversed(levels):
         state = new_state(level.hypergraph, limits)
-        tries = settings.tries if part is None or level.hypergraph.vertices <= settings.small else 0
-        start = yield from best_start(state, level.number, part, tries, rng)
+        tries = settings.tries if part is None else settings.tries_on(level.hypergraph.vertices)
+        start, refined = yield from best_start(state, level.number, part, tries, rng)
         if every_move:
             yield start
             yield from steps(state, level.number, start.part)
-        part = refine(state, start.part)
-        cut, _, loads = measure(state, part)
-        yield Refined(level.number, part, cut, loads)
-        part = part if level.cluster is None else part[level.cluster]
+        cut, _, loads = measure(state, refined)
+        yield Refined(level.number, refined, cut, loads)
+        part = refined if level.cluster is None else refined[level.cluster]
 
 
 def without_empty_parts(limits: Limits, weights: np.ndarray) -> Limits:
@@ -105,14 +108,15 @@ def down(
 def best_start(
     s: State, level: int, projected: np.ndarray | None, tries: int, rng: np.random.Generator
 ) -> Iterator[Event]:
-    """Refine every partition there is to start from; returns, as a Start, the one that ends best."""
+    """Refine every partition there is to start from; returns the one that ends best: (Start, refined partition)."""
     best, key = None, None
     for way, part in candidates(s, projected, tries, rng):
         before, _, loads = measure(s, part)
-        after, excess, _ = measure(s, refine(s, part))
+        refined = refine(s, part)
+        after, excess, _ = measure(s, refined)
         wins = key is None or (excess, after) < key
         if wins:
-            best, key = Start(level, way, part, before, loads), (excess, after)
+            best, key = (Start(level, way, part, before, loads), refined), (excess, after)
         yield Tried(level, way, before, after, excess, wins)
     return best
 
