@@ -23,7 +23,7 @@ from labkit.partition.engines import Progress
 from labkit.partition.engines.counts.exact import Optimum, optimum
 from labkit.partition.engines.counts.expand import expand
 from labkit.partition.engines.counts.model import CountModel, count_model
-from labkit.partition.engines.counts.walks import MOVES, Found, search
+from labkit.partition.engines.counts.walks import Found, search
 from labkit.partition.grains import NetworkHypergraph
 from labkit.partition.hypergraph import part_weights
 from labkit.partition.limits import Limits
@@ -36,10 +36,11 @@ __all__ = ["ENGINE", "CountModel", "Counts", "Found", "Optimum", "count_model", 
 class Counts:
     """The engine, see `labkit.partition.engines`.
 
-    moves: budget of the search; 8 million take about a second. empty: whether parts may be left without work.
+    moves: budget of the search, None for the usual one of about a second. empty: whether parts may be left without
+    work.
     """
 
-    moves: int = MOVES
+    moves: int | None = None
     empty: bool = False
     name: str = "counts"
     version: str = labkit.__version__

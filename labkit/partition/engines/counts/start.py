@@ -22,7 +22,7 @@ def incremental(model: Arrays, cap: np.ndarray) -> np.ndarray:
     counts = np.zeros((len(model.units), len(cap)), np.int64)
     roomy = np.argsort(-cap, kind="stable")
     taken = 0
-    for one in np.flatnonzero(heavy):
+    for one in sorted(np.flatnonzero(heavy), key=lambda one: -model.work[one]):
         for _ in range(model.units[one]):
             counts[one, roomy[taken % len(cap)]] += 1
             taken += 1

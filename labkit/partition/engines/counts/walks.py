@@ -12,7 +12,8 @@ from labkit.partition.engines.counts.start import incremental, segments
 from labkit.partition.engines.counts.table import table_of, volume_of
 from labkit.partition.limits import SLACK, Limits
 
-MOVES = 8_000_000  # of all walks together: about a second
+MOVES = 8_000_000  # of all walks together: about a second; more for more parts than MANY
+MANY = 128
 TIGHTNESS = (1.0, 0.96)  # of the starts that dynamic programming finds
 HEATS = (0.1, 0.02)  # temperatures at which the walks from each start begin, in volumes of the largest bundle ...
 COLD = 0.0002  # ... and at which they end
@@ -34,7 +35,7 @@ def search(
     limits: Limits,
     seed: int = 0,
     progress: Progress | None = None,
-    moves: int = MOVES,
+    moves: int | None = None,
     empty: bool = False,
 ) -> list[Found]:
     """Good tables of counts for a model, the best first: those that keep the limits before others, then by volume.
@@ -43,6 +44,7 @@ def search(
     which buys volume where the limits leave much room. progress: called with the share of the moves that are done; what
     it raises ends the search.
     """
+    moves = MOVES * max(limits.parts, MANY) // MANY if moves is None else moves
     cap = limits.cap * (1 + SLACK / 2)
     starts = [incremental(model.arrays, cap)]
     starts += [segments(model.arrays, cap, limits.floor, tightness) for tightness in TIGHTNESS]
