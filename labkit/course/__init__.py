@@ -24,7 +24,8 @@ unit ("samples") stands for itself.
 Exercises and quizzes are values in `labkit.course.bank`, one file each; a new file there is found by itself. The rules
 that a notebook's source has to follow are in `labkit.course.structure`, the editions made from it in
 `labkit.course.release` (`python -m labkit.course.release build` writes `notebooks/*.ipynb`). Tests and graders read the
-verdicts with `record()`, or from the file that LABKIT_CHECK_LOG names; LABKIT_LEDGER moves the ledger.
+verdicts with `record()`, or from the file that LABKIT_CHECK_LOG names; LABKIT_LEDGER moves the ledger. Plans that a
+learner makes are kept beside it: `keep_plan(plan, "my-plan")` and `kept_plan("my-plan")` of `labkit.course.plans`.
 """
 
 from labkit.course.bank import exercise

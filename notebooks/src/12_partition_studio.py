@@ -83,7 +83,7 @@ exercise("layer-cuts")
 
 # %% nbgrader={"schema_version": 3, "grade_id": "layer-cuts", "solution": true, "grade": false, "locked": false, "task": false}
 def layer_cuts(works, parts):
-    """The first layer of every part but the first; the heaviest part is as light as any cuts can make it."""
+    """The first layer of every part but the first, for the lightest possible heaviest part."""
     # upto[k]: work of the first k layers. best[end, p]: (heaviest part, cut points) for them in p parts.
     upto = [sum(works[:k]) for k in range(len(works) + 1)]
     best = {(end, 1): (upto[end], []) for end in range(1, len(upto))}
@@ -203,9 +203,9 @@ partition_plots.plans_table(sorted(swept, key=lambda one: one["max_over_avg"]))
 
 # %% [markdown]
 # The line is flat at first and falls where parts may be left nearly idle. Read the column of the *least* load: at 1.3
-# one part has a seventh of the average. At 1.435 the hypergraph arrives at the layer-wise plan's volume, as it must:
-# whole layers are one of the plans that it may choose. What looks like a better partitioner can be one that was allowed
-# more. So labkit prints the least and the largest load beside every volume.
+# one part has a seventh of the average. At 1.435 the hypergraph arrives at the layer-wise plan's volume. It could not
+# send more there: whole layers are among the plans that it may choose. What looks like a better partitioner can be one
+# that was allowed more. So labkit prints the least and the largest load beside every volume.
 #
 # ### The thesis's tables, and a fair race
 #
@@ -262,7 +262,8 @@ Table("filter-incremental, 2²⁰ values, batch 32: claimed, modelled (two), cla
 # sends it to the filter's owner: one more kind of message. So when can it pay? The thesis's figures, by PaToH:
 
 # %%
-claimed = {(one.method, one.parts): float(one.volume) for one in thesis.all_figures() if one.imbalance == 0.1}
+printed = [one for one in thesis.all_figures() if one.imbalance == 0.1]
+claimed = {(one.method, one.parts): float(one.volume) for one in printed}
 rows = [(n, claimed["coarse", n], claimed["fine", n]) for n in (*sizes, 64, 128)]
 head = ("parts", "coarse: thesis, table 5.10", "fine: thesis, table 5.12")
 Table("VGG16, imbalance 0.1, 2²⁰ values, batch 32 (claimed)", head, tuple(rows))
