@@ -1,6 +1,8 @@
 """Tables of eserol-2019 made again: which figures come out, which do not, and what is said of those."""
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -8,11 +10,11 @@ import pytest
 from labkit.errors import LabError
 from labkit.partition.engines.registry import ENGINES
 from labkit.partition.thesis import workshop as workshops
-from labkit.partition.thesis.best_found import WITH_FLOPS, best_found, target_with_flops
+from labkit.partition.thesis.best_found import WITH_FLOPS, best_found, has_idle_parts, target_with_flops
 from labkit.partition.thesis.races import RACES, race_limits
 from labkit.partition.thesis.reproduction import ALL_TABLES, reproduce
 from labkit.partition.thesis.tables import IMBALANCES, PARTS, TABLES, figures
-from labkit.partition.thesis.workshop import Workshop
+from labkit.partition.thesis.workshop import IDLE_ALLOWED, Workshop
 
 SECTION = {  # volumes that the field notes of this project give, in 2^20 values, for N = 2, 4, 8, ...
     ("filter-horizontal", "gathered"): (484.77, 1144.03, 2307.43, 4556.66, 9016.34, 17916.3),
@@ -37,13 +39,14 @@ def chosen(rows: list[dict], **keys) -> list[dict]:
     return [row for row in rows if all(row[key] == value for key, value in keys.items())]
 
 
+@dataclass(frozen=True)
 class Stub:
     """An engine that calls `do(progress)`, then leaves all but a few vertices in the last part."""
 
-    name, version = "stub", "1"
-
-    def __init__(self, do=None):
-        self.do = do
+    do: Callable | None = None
+    empty: bool = False
+    name: str = "stub"
+    version: str = "1"
 
     def __call__(self, problem, limits, seed=0, progress=None):
         if self.do:
@@ -106,7 +109,8 @@ def test_what_could_not_be_reproduced_is_said(naive):
     (row,) = chosen(naive, method="filter-horizontal", parts=128, measure="gathered")
     assert any("64 parts only" in remark for remark in row["remarks"])
     (row,) = chosen(naive, method="filter-incremental", parts=128, measure="gathered")
-    assert row["filled"] == 122 and any("6 of the thesis's 128 are empty" in remark for remark in row["remarks"])
+    assert (row["filled"], row["idle_parts"]) == (122, 6)
+    assert any("6 of the thesis's 128 are empty" in remark for remark in row["remarks"])
     (row,) = chosen(naive, method="layer", parts=2)
     assert any("is not 51308" in remark for remark in row["remarks"])
 
@@ -123,8 +127,23 @@ def test_counts_beats_the_thesis_at_its_own_largest_load(in_8):
     assert row["kept"] and row["excess"] == 0 and row["error"] is None
     assert row["max_load"] <= row["thesis_max_load"] * (1 + 1e-9)
     assert row["volume"] <= 1.02 * row["best_found"] and row["ratio"] < 0.9
-    assert row["filled"] == 8 and row["engine"] == "counts" and row["seconds"] > 0
+    assert (row["filled"], row["idle_parts"]) == (8, 0) and row["engine"] == "counts" and row["seconds"] > 0
     json.dumps(row, allow_nan=False)
+
+
+def test_the_best_plan_for_64_parts_has_idle_ones_and_that_is_said():
+    ours, idle = reproduce(["5.10"], [64], ["counts"], ["thesis-max"])
+    assert (ours["engine"], idle["engine"]) == ("counts", IDLE_ALLOWED)
+    assert ours["idle_parts"] == 0 and idle["idle_parts"] > 8 and ours["kept"] and idle["kept"]
+    assert ours["volume"] > 1.01 * idle["volume"] and idle["volume"] <= 1.005 * idle["best_found"]
+    for row in (ours, idle):
+        assert row["best_found_idle"] and any(remark.startswith("best found: of a plan") for remark in row["remarks"])
+    assert idle["remarks"][-1].startswith("parts: some may be without work here")
+
+
+def test_other_best_plans_have_no_idle_parts(in_8):
+    assert not in_8[0]["best_found_idle"] and has_idle_parts("coarse", 128, "thesis-max")
+    assert not has_idle_parts("coarse", 128, "imbalance") and not has_idle_parts("fine", 64, "thesis-max")
 
 
 def test_races_have_the_limits_that_they_name():
@@ -141,7 +160,7 @@ def test_races_have_the_limits_that_they_name():
 
 def test_fc1_has_a_part_to_itself_at_128_parts(engine):
     engine()
-    wide, tight = reproduce(["5.9"], [128], ["counts"])
+    wide, _, tight = reproduce(["5.9"], [128], ["counts"])
     assert (wide["race"], tight["race"]) == ("thesis-max", "imbalance")
     alone = "FC1 alone is heavier"
     assert any(alone in remark for remark in tight["remarks"])
@@ -209,9 +228,11 @@ def test_every_line_of_every_table_is_planned(engine, monkeypatch):
     assert len(lines) == 4 + 11 * len(PARTS)
     assert {table for row in rows for table in row["tables"]} == set(ALL_TABLES)
     assert steps == sorted(steps) and steps[-1] == 1
-    hypergraph = [row for row in rows if row["what"] == "partition" and row["engine"]]
+    hypergraph = [row for row in rows if row["what"] == "partition" and row["engine"] in ENGINES]
+    idle = [row for row in rows if row.get("engine") == IDLE_ALLOWED]
     assert len(hypergraph) == 2 * len(IMBALANCES) * len(PARTS) * len(ENGINES) * len(RACES)
     assert {row["race"] for row in hypergraph} == set(RACES)
+    assert [(row["parts"], row["race"]) for row in idle] == [(64, "thesis-max"), (128, "thesis-max")] * 4
     doubted = chosen(hypergraph, method="fine", imbalance=0.15, parts=16)
     assert all(any("426.2 is not 16 times" in remark for remark in row["remarks"]) for row in doubted)
 

@@ -3,6 +3,9 @@
 Field notes of this project: with the inferred weights, the best of many long runs of a prototype, in each race
 (`races.py`); per line the imbalance, then 2^20 values per forward pass of 32 images at N = 2, 4, 8, 16, 32, 64, 128.
 At N = 128 in the race 'imbalance' FC1 alone is heavier than the limit. They are no bounds: a better plan may be found.
+
+Eight of them (`WITH_IDLE_PARTS`) are of plans that leave 16 to 56 parts without any work, which a largest load does not
+forbid. The thesis's parts are all at work, and so are those of our engines, unless they are told otherwise.
 """
 
 from labkit.partition.thesis.tables import PARTS
@@ -41,6 +44,7 @@ FINE = {
         0.2    15.3   45.9  200.6  421.1  744.3 1199.0 1898.7
     """,
 }
+WITH_IDLE_PARTS = {("coarse", "thesis-max"): (64, 128)}  # (method, race) -> N, at every imbalance
 # With FLOPs as weights and imbalance 0.1 (one part with FC1 excepted where it must be): to be reached within 1 %.
 WITH_FLOPS = {
     "coarse": (24.5, 63.1, 160.1, 392.8, 877, 1831, 3700),
@@ -55,6 +59,11 @@ def best_found(method: str, parts: int, imbalance: float | None, race: str) -> f
         if first == imbalance:
             return volumes[PARTS.index(parts)]
     return None
+
+
+def has_idle_parts(method: str, parts: int, race: str) -> bool:
+    """Whether the plan behind `best_found` leaves parts without work."""
+    return parts in WITH_IDLE_PARTS.get((method, race), ())
 
 
 def target_with_flops(method: str, parts: int) -> float:

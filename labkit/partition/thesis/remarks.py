@@ -17,6 +17,8 @@ FEWER = "volume: the thesis counts all 128 parts at every layer; layers of 64 fi
 ALONE = "limit: FC1 alone is heavier; it has a part to itself, and that part its own limit"
 OPTIMUM = "loads: ours is the least possible largest load; the thesis halves again and again"
 EPOCHS = "units: the table sets values beside bytes; mixed_reduction does so too, reduction compares bytes with bytes"
+IDLE = "best found: of a plan that leaves parts without work, which makes it smaller; the thesis's are all at work"
+ALLOWED = "parts: some may be without work here, as in the best plan found, but not in the thesis's partition"
 MEMORY = "total: the 93 MB per image under this table are not the sum of its rows, which is 58 MiB"
 
 

@@ -2,9 +2,9 @@
 
 'partition': tables, method, imbalance, parts, engine, engine_version, race, measure; of the thesis, as printed:
 thesis_volume, thesis_max_comm, thesis_avg_comm, thesis_max_load, thesis_min_load, thesis_avg_load; ours: volume,
-max_comm, avg_comm, max_load, min_load, avg_load, max_over_avg, filled (parts that are not empty), ratio (of the
-volumes), best_found (`best_found.py`), kept and excess (of the limits), seconds (of the engine, measured here), error;
-remarks, paper, origin.
+max_comm, avg_comm, max_load, min_load, avg_load, max_over_avg, filled and idle_parts (with and without
+work), ratio (of the volumes), best_found and best_found_idle (`best_found.py`; whether that plan has idle parts), kept
+and excess (of the limits), seconds (of the engine, measured here), error; remarks, paper, origin.
 
 'layer' (table 5.13): layer; thesis_output, output; thesis_parameters, parameters; equal.
 
@@ -17,12 +17,12 @@ from math import prod
 
 from labkit.machine.origin import MODELLED
 from labkit.partition.gathered import measure as measure_named
-from labkit.partition.thesis.best_found import best_found
+from labkit.partition.thesis.best_found import best_found, has_idle_parts
 from labkit.partition.thesis.chapter5_network import PARAMETERS_5_13
 from labkit.partition.thesis.data_parallelism import VOLUMES_5_10, break_even_batch, table_5_14
-from labkit.partition.thesis.remarks import EPOCHS, MEMORY, remarks
+from labkit.partition.thesis.remarks import ALLOWED, EPOCHS, IDLE, MEMORY, remarks
 from labkit.partition.thesis.tables import BATCH, PAPER, VOLUME_UNIT, Figures, layer_rows
-from labkit.partition.thesis.workshop import Found, Workshop
+from labkit.partition.thesis.workshop import IDLE_ALLOWED, Found, Workshop
 from labkit.partition.volume import volume
 
 
@@ -49,14 +49,27 @@ def partition_line(printed: Figures, found: Found, engine: str | None, race: str
     row |= _ours(found, measure)
     row["ratio"] = None if row["volume"] is None else row["volume"] / row["thesis_volume"]
     row["best_found"] = best_found(printed.method, printed.parts, printed.imbalance, race)
+    row["best_found_idle"] = has_idle_parts(printed.method, printed.parts, race)
     row |= {"excess": found.excess if found.plan else None, "kept": found.excess == 0}
-    row |= {"seconds": found.seconds, "error": found.error, "remarks": remarks(printed, measure, caps)}
+    said = remarks(printed, measure, caps)
+    said += [IDLE] * row["best_found_idle"] + [ALLOWED] * (engine == IDLE_ALLOWED)
+    row |= {"seconds": found.seconds, "error": found.error, "remarks": said}
     return row | {"paper": PAPER, "origin": MODELLED}
 
 
 def _ours(found: Found, measure: str) -> dict:
     """Volume and loads of our partition; None for each where there is none."""
-    names = ("volume", "max_comm", "avg_comm", "max_load", "min_load", "avg_load", "max_over_avg", "filled")
+    names = (
+        "volume",
+        "max_comm",
+        "avg_comm",
+        "max_load",
+        "min_load",
+        "avg_load",
+        "max_over_avg",
+        "filled",
+        "idle_parts",
+    )
     if found.plan is None:
         return dict.fromkeys(names)
     counted = measure_named(measure)(found.plan, BATCH)
@@ -65,7 +78,9 @@ def _ours(found: Found, measure: str) -> dict:
     values = counted.elements / VOLUME_UNIT
     load = found.loads
     balance = (float(load.max()), float(load.min()), float(load.mean()), float(load.max() / load.mean()))
-    return dict(zip(names, (values, largest / VOLUME_UNIT, values / filled, *balance, filled), strict=True))
+    return dict(
+        zip(names, (values, largest / VOLUME_UNIT, values / filled, *balance, filled, len(load) - filled), strict=True)
+    )
 
 
 def layer_lines(workshop: Workshop) -> list[dict]:

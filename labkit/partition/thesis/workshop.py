@@ -1,14 +1,14 @@
 """VGG16's hypergraphs, built once, and the partitions of it that have been made for one reproduction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from time import perf_counter
 
 import numpy as np
 
 from labkit.network import zoo
-from labkit.partition.engines import Progress
+from labkit.partition.engines import Engine, Progress
 from labkit.partition.engines.registry import engine as engine_named
 from labkit.partition.grains import NetworkHypergraph, coarse, fine
 from labkit.partition.limits import Limits
@@ -22,6 +22,7 @@ from labkit.partition.trace import tasks_of
 from labkit.partition.weights import Weights, weights_named
 
 NEURONS = "filter-horizontal"  # the one method for which the thesis divides dense layers too
+IDLE_ALLOWED = "counts, empty parts allowed"  # beside the engines of the registry, for the reproduction only
 TAKES = {"coarse": coarse, "fine": fine}
 
 
@@ -95,7 +96,7 @@ class Workshop:
         watch = Watch(progress, self.longest_s)
         version = None
         try:
-            use = engine_named(engine, printed.method)
+            use = _engine(engine, printed.method)
             version = use.version
             part = use(problem, limits, self.seed, watch)
             plan = problem.plan(part, printed.parts, printed.method)
@@ -104,6 +105,13 @@ class Workshop:
                 raise
             return Found(None, None, limits, version, watch.seconds, f"{type(failure).__name__}: {failure}")
         return Found(plan, loads(plan, self.weights).work, limits, version, watch.seconds)
+
+
+def _engine(name: str, grain: str) -> Engine:
+    """The engine of that name; for IDLE_ALLOWED the coarse engine 'counts', told that parts may be empty."""
+    if name == IDLE_ALLOWED:
+        return replace(engine_named("counts", grain), name=name, empty=True)
+    return engine_named(name, grain)
 
 
 class TooLong(Exception):
