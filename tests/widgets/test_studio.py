@@ -271,31 +271,3 @@ def test_a_new_search_ends_the_one_before(view, monkeypatch):
     late.set()
     wait_for(view, first)
     assert "coarse/8/0.1" in view.plans and "coarse/4/0.1" not in view.plans
-
-
-@pytest.mark.parametrize(
-    ("arguments", "word"),
-    [
-        ({"network": "lenet6"}, "lenet5"),
-        ({"method": "corse"}, "coarse"),
-        ({"parts": 129}, "128"),
-        ({"parts": 2.5}, "integer"),
-        ({"batch": 0}, "batch"),
-        ({"imbalance": -1}, "from 0 to 10"),
-        ({"network": "alexnet", "plans": plans_of("lenet5", ("coarse", 2, 0.1))}, "plans of one network"),
-        ({"from_state": "partition_studio?rows=1"}, "row"),
-        ({"weights": "flop"}, "flops"),
-    ],
-)
-def test_bad_input_is_refused(arguments, word):
-    with pytest.raises(LabError, match=word):
-        studio(**({"network": "lenet5", "parts": 2} | arguments))
-
-
-def test_a_fine_plan_is_refused():
-    network = zoo.get("lenet5")
-    slices = list(scattered(network, 2, 1).slices)
-    slices[2] = Slice("conv2", np.zeros(16, int), np.arange(16 * 6).reshape(16, 6) % 2)
-    fine = Plan(network, 2, tuple(slices))
-    with pytest.raises(LabError, match="fine-grain"):
-        studio("lenet5", plans=[fine])
