@@ -107,6 +107,7 @@ def test_a_recording_is_stepped_through(chromium, lab, write_notebook, artifacts
         settle(page)
         assert number.input_value() == str(last)
         widget.locator("summary").press("Enter")
+        widget.locator("tbody tr").nth(last - 1).wait_for()  # filled when it has opened
         assert widget.locator("tbody tr").count() == last
         number.fill(str(last // 2))
         page.keyboard.press("Enter")
