@@ -64,7 +64,8 @@ def judged(plan: Plan) -> tuple:
 def _unbalanced(shares) -> str:
     idle = int((shares == 0).sum())
     if idle:
-        return f"{idle} of the parts have nothing to do. Nothing to send either, but no step is faster for it."
+        who = "1 part has" if idle == 1 else f"{idle} parts have"
+        return f"{who} nothing to do: less is sent, but the other parts have the work. Divide conv2 among all parts."
     return f"The heaviest part has {shares.max():.3f} times the average, and {LIMIT:g} is allowed."
 
 

@@ -114,8 +114,8 @@ hint("layer-cuts")
 names = tasks.names[1:]
 after = [names.index(f"conv{i}") for i in (2, 3, 4, 6, 7, 9, 10)]
 halved = plan_by_hand(vgg16, {name: sum(i > cut for cut in after) for i, name in enumerate(names)})
-whole = partition(vgg16, 8, "layer")
-rows = [report(halved, work) | {"method": "halved, by hand"}, report(whole, work)]
+free = partition(vgg16, 8, "layer")
+rows = [report(halved, work) | {"method": "halved, by hand"}, report(free, work)]
 partition_plots.plans_table(rows)
 
 # %% [markdown]
@@ -164,8 +164,8 @@ partition_plots.methods_plot(reports)
 #
 # ### The studio
 #
-# A row for each layer, a colour for each part. Look at the plan of each method (*Plan*): where does it divide layers,
-# where does it send most, which part carries most? Then paint: choose a part, drag over filters, and watch loads and
+# A row for each layer, a colour for each part. Look at the plan of each method (*Plan*; that of channels cannot be
+# painted): where does it divide layers, where does it send most, which part carries most? Then paint: choose a part, drag over filters, and watch loads and
 # volume. *Undo* and *Reset* take it back. Tasks:
 #
 # 1. In the layer-wise plan, give a fifth of the filters of `conv4` to the part that has least to do. What does that
@@ -203,7 +203,7 @@ partition_plots.plans_table(sorted(swept, key=lambda one: one["max_over_avg"]))
 
 # %% [markdown]
 # The line is flat at first and falls where parts may be left nearly idle. Read the column of the *least* load: at 1.3
-# one part has a seventh of the average. At 1.435 the hypergraph arrives at the layer-wise plan's volume. It could not
+# one part has a seventh of the average. At 1.435 the hypergraph arrives at the layer-wise plan's volume. It should not
 # send more there: whole layers are among the plans that it may choose. What looks like a better partitioner can be one
 # that was allowed more. So labkit prints the least and the largest load beside every volume.
 #
@@ -269,10 +269,10 @@ head = ("parts", "coarse: thesis, table 5.10", "fine: thesis, table 5.12")
 Table("VGG16, imbalance 0.1, 2²⁰ values, batch 32 (claimed)", head, tuple(rows))
 
 # %% [markdown]
-# Up to 8 parts there is nothing to gain, in 128 more than half. A part that has a few filters of a layer needs *all* maps
-# that the layer reads, so what is sent grows with the parts. A part that has a block, some channels of some filters,
-# needs some of the maps and sends some of the sums. In 32 parts, what does this lab's engine say: how much is sent in
-# the fine grain, in per cent of the coarse?
+# Up to 8 parts there is little to gain (in 8 the fine plan even sends more), in 128 more than half. A part that has a few
+# filters of a layer needs *all* maps that the layer reads, so what is sent grows with the parts. A part that has a block,
+# some channels of some filters, needs some of the maps and sends some of the sums. In 32 parts, what does this lab's
+# engine say: how much is sent in the fine grain, in per cent of the coarse?
 
 # %%
 question = "VGG16 in 32 parts: volume of the fine plan, as a part of the coarse plan's?"
@@ -353,13 +353,14 @@ Table("From the thesis's volumes (modelled)", ("parts", "both send the same at a
 
 # %%
 held = memory(plan, batch=32)
-pairs = enumerate(zip(held.weights / 2**20, held.total / 2**20, strict=True))
-rows = tuple((part, f"{weights:.1f}", f"{everything:,.0f}") for part, (weights, everything) in pairs)
+mebibytes = enumerate(zip(held.weights / 2**20, held.total / 2**20, strict=True))
+rows = tuple((part, f"{own:.1f}", f"{everything:,.0f}") for part, (own, everything) in mebibytes)
 head = ("part", "weights, MiB", "with gradients and maps, MiB")
 Table("VGG16, coarse plan in 8 parts, batch 32 (modelled)", head, rows)
 
 # %% [markdown]
-# The part with the dense layers has nearly all weights and little work. Nobody asked the partitioner for anything else.
+# One part has the first two dense layers, and with them nine tenths of the weights, though its load is the least of all.
+# Nobody asked the partitioner to divide the weights.
 #
 # ## Nets over several layers
 #
@@ -376,8 +377,8 @@ Table("VGG16, coarse plan in 8 parts, batch 32 (modelled)", head, rows)
 # %%
 block, halves = projected_block(18), [0] * 9 + [1] * 9
 owners = {"stem": 1, "project": 0, "conv1": halves, "conv2": halves, "fc": 0}
-sent = volume(plan_by_hand(block, owners), batch=1)
-rows = tuple((row.name, row.elements) for row in sent.rows)
+apart = volume(plan_by_hand(block, owners), batch=1)
+rows = tuple((row.name, row.elements) for row in apart.rows)
 Table("K = 18, one sample, forward (modelled)", ("maps of", "values sent"), rows)
 
 # %%
@@ -386,7 +387,7 @@ predict("together", question=question, unit="%")
 
 # %%
 better = volume(plan_by_hand(block, owners | {"project": halves}), batch=1)
-reveal("together", modelled=100 * (1 - better.elements / sent.elements), unit="%")
+reveal("together", modelled=100 * (1 - better.elements / apart.elements), unit="%")
 
 # %% [markdown]
 # Map k of `project` has to be made where filter k of `conv2` lies. The input of `project`, three maps, has to go to both
