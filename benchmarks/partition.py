@@ -1,13 +1,18 @@
 """Measures the partitioners, and remakes the tables of eserol-2019 with each of them, on one core.
 
-    python benchmarks/partition.py [--parts NAME ...] [--out FOLDER]        (then: python benchmarks/report.py)
+    python benchmarks/partition.py [--parts NAME ...] [--core NUMBER] [--out FOLDER]
+    python benchmarks/report.py                                             # writes the tables of the pages
     python benchmarks/partition.py --quick                                  # one small case of each part: a rehearsal
 
 Parts: hypergraphs (sizes, seconds to build), naive (tables 5.1 to 5.8, 5.13, 5.14), speed (the engine 'counts' on VGG16
 in 128 parts), multilevel (against mtkahypar), targets (VGG16 with FLOPs as weights), coarse and fine (the other tables,
 line by line, by every engine), networks (beyond the thesis). Every case runs in a process of its own, whose peak memory
 is that of interpreter, libraries and data; when its time is up it is ended, and what it had found is kept. Writes
-results/partition-<machine>-<date>.json; --quick writes to a temporary folder.
+results/partition-<machine>-<date>.json; --quick writes to a temporary folder. A second run on the same day, with other
+--parts, adds them to that file; two may run at the same time, each on a core of its own:
+
+    python benchmarks/partition.py --core 0 --parts coarse multilevel networks
+    python benchmarks/partition.py --core 1 --parts hypergraphs naive speed targets fine
 """
 
 import argparse
@@ -30,6 +35,8 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 from partition_parts.cases import Case, full, quick  # noqa: E402 (found through the line above)
 from partition_parts.document import Document  # noqa: E402
 
+from labkit.errors import LabError  # noqa: E402
+
 PACKAGES = ("labkit", "numpy", "numba", "scipy", "mtkahypar")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 PARTS = tuple(dict.fromkeys(case.part for case in full()))
@@ -40,9 +47,13 @@ def main() -> int:
     if options.case:
         return work(json.loads(options.case))
     cases = [case for case in (quick() if options.quick else full()) if case.part in options.parts]
-    document = begin(options)
-    most = sum(case.limit_s for case in cases)
-    print(f"{len(cases)} cases, {most / 60:.0f} minutes at most: {document.path}", flush=True)
+    try:
+        document = begin(options)
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return 2
+    about, most = (sum(seconds) / 60 for seconds in zip(*((c.about_s, c.limit_s) for c in cases), strict=True))
+    print(f"{len(cases)} cases, about {about:.0f} minutes on a quiet core, {most:.0f} at most", flush=True)
     failed = 0
     for case in cases:
         rows, seconds, error = run(case)
@@ -57,10 +68,18 @@ def main() -> int:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="NAME", help=", ".join(PARTS))
+    parser.add_argument("--core", type=int, help="number of the core to run on (default: the first)")
     parser.add_argument("--quick", action="store_true", help="one small case of every part; recorded nowhere")
     parser.add_argument("--out", type=Path, help="folder of the results file (default: benchmarks/results)")
     parser.add_argument("--case", help=argparse.SUPPRESS)  # what a process of this script is to do
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.core is not None:
+        if not hasattr(os, "sched_setaffinity"):
+            parser.error("--core: this system does not let a program choose")
+        if options.core not in os.sched_getaffinity(0):
+            parser.error(f"--core: {options.core} is none of {sorted(os.sched_getaffinity(0))}")
+        os.sched_setaffinity(0, {options.core})  # the processes of the cases inherit it
+    return options
 
 
 def begin(options: argparse.Namespace) -> Document:

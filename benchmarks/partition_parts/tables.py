@@ -5,7 +5,8 @@ from statistics import geometric_mean, mean, median
 
 from tabulate import tabulate
 
-ENGINES = ("counts", "mtkahypar", "multilevel")
+ENGINES = ("counts", "counts, empty parts allowed", "mtkahypar", "multilevel")
+IDLE_ALLOWED = ENGINES[1]
 GRAINS = ("coarse", "fine")
 ABSENT = "–"
 MEBIBYTE = 2**20
@@ -36,14 +37,19 @@ def races(document: dict) -> str:
         rows = _rows(document, grain, engine="counts")
         cases = sorted({(row["imbalance"], row["parts"]) for row in rows})
         found = {(row["imbalance"], row["parts"], row["race"]): row for row in rows}
+        idle = {(row["imbalance"], row["parts"]): row for row in _rows(document, grain, engine=IDLE_ALLOWED)}
         lines = []
         for case in cases:
             of_case = [found.get((*case, race)) for race in ("thesis-max", "thesis-range", "imbalance")]
             theirs = next(row for row in of_case if row)
+            of_case.insert(1, idle.get(case))
             loads = f"({theirs['thesis_min_load']:.0f}–{theirs['thesis_max_load']:.0f})"
             printed = f"{theirs['thesis_volume']:g} {loads}"
             lines.append([str(case[0]), str(case[1]), printed, *map(_loads, of_case)])
-        head = ("imbalance", "N", "thesis", "at its largest load", "and its smallest", "at (1 + imbalance) × average")
+        head = ["imbalance", "N", "thesis", "at its largest load", "the same, empty parts allowed"]
+        head += ["at its largest and smallest", "at (1 + imbalance) × average"]
+        if not idle:
+            lines, head = [line[:4] + line[5:] for line in lines], head[:4] + head[5:]
         parts += [f"{grain.capitalize()} grain: volume (smallest–largest load).", "", _table(head, lines), ""]
     return _page(document, *parts[:-1])
 
@@ -60,10 +66,11 @@ def engines(document: dict) -> str:
             middle = f"{geometric_mean(row['ratio'] for row in kept):.2f}" if kept else ABSENT
             seconds = [row["seconds"] for row in of_case]
             peak = max(row["peak_bytes"] or 0 for row in of_case) / MEBIBYTE
-            cells = [grain, engine, race, str(len(of_case)), str(len(kept)), str(won), middle]
+            idle = max((row["idle_parts"] for row in of_case if row["idle_parts"] is not None), default=0)
+            cells = [grain, engine, race, str(len(of_case)), str(len(kept)), str(won), middle, str(idle)]
             lines.append([*cells, f"{median(seconds):.1f}", f"{max(seconds):.1f}", f"{peak:.0f}"])
-    head = ("grain", "engine", "race", "lines", "limits kept", "at or below the thesis", "mean ratio", "median, s")
-    return _page(document, _table((*head, "longest, s", "peak, MiB"), lines))
+    head = ("grain", "engine", "race", "lines", "limits kept", "at or below the thesis", "mean ratio", "idle parts")
+    return _page(document, _table((*head, "median, s", "longest, s", "peak, MiB"), lines))
 
 
 def networks(document: dict) -> str:
@@ -175,13 +182,18 @@ def _number(value: float | None) -> str:
 def _ratio(row: dict | None) -> str:
     if row is None or row["volume"] is None:
         return ABSENT
-    return f"{row['volume']:.1f} ({row['ratio']:.2f})" + ("" if row["kept"] else " over the limit")
+    return f"{row['volume']:.1f} ({row['ratio']:.2f})" + _idle(row) + ("" if row["kept"] else " over the limit")
 
 
 def _loads(row: dict | None) -> str:
     if row is None or row["volume"] is None:
         return ABSENT
-    return f"{row['volume']:.1f} ({row['min_load']:.0f}–{row['max_load']:.0f})" + ("" if row["kept"] else " not kept")
+    load = f"({row['min_load']:.0f}–{row['max_load']:.0f})"
+    return f"{row['volume']:.1f} {load}" + _idle(row) + ("" if row["kept"] else " not kept")
+
+
+def _idle(row: dict) -> str:
+    return f", {row['idle_parts']} idle" if row["idle_parts"] else ""
 
 
 def _against(row: dict | None) -> str:

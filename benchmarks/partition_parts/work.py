@@ -23,7 +23,6 @@ from labkit.partition.weights import Weights, weights_named
 
 UNGROUPED = "mtkahypar, ungrouped"  # the library on the whole hypergraph, without the groups that our engine gives it
 TIMES = 3
-BEYOND_PARTS = (4, 8, 16, 32)
 IMBALANCE = 0.1
 
 
@@ -86,7 +85,7 @@ def targets(grain: str, parts: list[int]) -> Iterator[dict]:
         yield row | {"over_target": row["volume"] / row["target"]}
 
 
-def beyond(network: str, engine: str, parts: list[int] = BEYOND_PARTS) -> Iterator[dict]:
+def beyond(network: str, engine: str, parts: list[int]) -> Iterator[dict]:
     """An engine on a network of which the thesis has no figures, against the filter-wise incremental partition.
 
     Two limits each: the largest load of that partition ('incremental-max'), which is hardly above the average, and

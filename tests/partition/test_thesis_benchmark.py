@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from labkit.errors import LabError
+
 TIMEOUT_S = 240
 
 
@@ -88,7 +90,8 @@ def test_cases_that_fail_or_take_too_long_are_recorded(script, parts_of, tmp_pat
     slow = cases.Case("coarse", "reproduction", 0.01, {"tables": ["5.10"], "engines": ["counts"]})
     rows, _, late = benchmark.run(slow)
     assert rows == [] and late.endswith("stopped after 0 s")
-    document = parts_of("document").Document(tmp_path / "a.json", {"quick": True})
+    header = {"origin": "here", "versions": {}, "quick": True}
+    document = parts_of("document").Document(tmp_path / "a.json", header)
     document.add("coarse", [{"a": 1 / 3, "remarks": ["x", "y"]}, {"b": None, "remarks": ["y"]}], 1.26, error)
     document.add("coarse", [{"a": 2}], 1, None)
     found = parts_of("document").read(tmp_path / "a.json")
@@ -96,6 +99,63 @@ def test_cases_that_fail_or_take_too_long_are_recorded(script, parts_of, tmp_pat
     assert found["parts"]["coarse"]["seconds"] == 2.3
     assert found["parts"]["coarse"]["rows"][0] == {"a": 0.333333, "remarks": ["x", "y"], "b": None}
     assert found["parts"]["coarse"]["rows"][2] == {"a": 2, "remarks": None, "b": None}
+
+
+def test_runs_of_different_parts_share_a_file(parts_of, tmp_path):
+    document, path = parts_of("document"), tmp_path / "a.json"
+    header = {"origin": "here", "versions": {"numpy": "2"}, "quick": False}
+    one, two = document.Document(path, header), document.Document(path, header)
+    one.add("coarse", [{"a": 1, "remarks": ["x"]}], 1, None)
+    two.add("fine", [{"a": 2, "remarks": ["y", "x"]}], 1, None)
+    two.end()
+    one.add("coarse", [{"a": 3, "remarks": ["y"]}], 1, None)
+    found = document.read(path)
+    assert [row["a"] for row in found["parts"]["coarse"]["rows"]] == [1, 3] and not found["complete"]
+    assert found["parts"]["fine"]["rows"] == [{"a": 2, "remarks": ["y", "x"]}] and found["parts"]["fine"]["complete"]
+    one.end()
+    assert document.read(path)["complete"] and [p.name for p in tmp_path.iterdir()] == ["a.json"]
+    again = document.Document(path, header)
+    again.add("fine", [{"a": 4, "remarks": []}], 1, None)
+    assert [row["a"] for row in document.read(path)["parts"]["fine"]["rows"]] == [4]
+    with pytest.raises(LabError, match=r"has versions .* move that file away"):
+        document.Document(path, header | {"versions": {"numpy": "3"}})
+
+
+def test_a_lock_that_was_left_behind_is_broken(parts_of, tmp_path, monkeypatch):
+    document = parts_of("document")
+    monkeypatch.setattr(document, "LOCK_S", 0.1)
+    (tmp_path / "a.lock").touch()
+    document.Document(tmp_path / "a.json", {"origin": "here", "versions": {}, "quick": True})
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_idle_parts_are_told_in_the_tables(parts_of):
+    tables = parts_of("tables")
+    row = {"what": "partition", "imbalance": 0.1, "parts": 64, "race": "thesis-max", "kept": True}
+    row |= {
+        "thesis_volume": 2236,
+        "thesis_min_load": 5,
+        "thesis_max_load": 9,
+        "min_load": 4,
+        "max_load": 8,
+        "seconds": 1,
+        "peak_bytes": 0,
+    }
+    ours = row | {"engine": "counts", "volume": 1603.2, "ratio": 0.72, "idle_parts": 0}
+    idle = row | {"engine": "counts, empty parts allowed", "volume": 1563.7, "ratio": 0.7, "idle_parts": 16}
+    document = {"versions": {}, "origin": "here", "date": "today", "parts": {"coarse": {"rows": [ours, idle]}}}
+    front, races, engines = (
+        " ".join(write(document).split()) for write in (tables.front, tables.races, tables.engines)
+    )
+    assert "| 64 | 2236 | 1603.2 (0.72) | 1563.7 (0.70), 16 idle |" in front
+    assert "| 1603.2 (4–8) | 1563.7 (4–8), 16 idle | – | – |" in races
+    assert " 0.70 | 16 | 1.0 " in engines
+
+
+def test_the_whole_takes_75_minutes_at_most(parts_of):
+    cases = parts_of("cases").full()
+    assert sum(case.about_s for case in cases) < 75 * 60
+    assert all(case.limit_s > case.about_s for case in cases)
 
 
 def test_work_of_the_other_parts(parts_of):
