@@ -42,8 +42,8 @@ def full() -> list[Case]:
 
 
 AGAINST = ("multilevel", "mtkahypar", "mtkahypar, ungrouped")
-# To keep the whole within about an hour, 'multilevel' is left out here, and in the tables of the thesis it and 'mtkahypar'
-# are left out of the race 'thesis-range'.
+# To keep the whole within about an hour, 'multilevel' is left out here; it and 'mtkahypar' are left out of the race
+# 'thesis-range' in the tables of the thesis.
 BEYOND = {"counts": 1.5, "mtkahypar": 16, "mtkahypar, ungrouped": 10}  # seconds for one line, on the average over N
 BEYOND_PARTS = (4, 8, 16, 32)
 LINE_S = {  # (grain, engine) -> seconds for one line, on the average over N
