@@ -7,12 +7,14 @@ from multilevel_cases import from_nets, random_hypergraph
 from labkit import __version__
 from labkit.network import zoo
 from labkit.partition import coarse, cut, fine, flops, limits, part_weights, tasks_of, volume
+from labkit.partition.engines.judge import fitted
 from labkit.partition.engines.multilevel import ENGINE
 from labkit.partition.engines.multilevel import groups as grouping
 from labkit.partition.engines.multilevel.buckets import NONE
 from labkit.partition.engines.multilevel.coarsen import clusters, pairs
 from labkit.partition.engines.multilevel.initial import starts
 from labkit.partition.engines.multilevel.state import new_state
+from labkit.partition.limits import Limits
 
 
 def case(name, parts, grain=coarse, **options):
@@ -136,3 +138,11 @@ def test_initial_partitions_are_of_every_kind_and_those_in_order_are_stretches()
         if way == "grown":
             loads = part_weights(h, part, 4)
             assert (loads[:3] >= h.weights.sum() / 4).all() and (loads[:3] <= bounds.cap[:3]).all()
+
+
+def test_a_task_that_is_too_heavy_is_in_the_part_with_the_larger_limit():
+    hypergraph = from_nets([[0, 1], [1, 2]], [1, 1], [1.0, 2.0, 7.0])
+    bounds = Limits(np.array([7.0, 3.0]))
+    part = np.array([0, 0, 1])
+    assert fitted(hypergraph, part, bounds).tolist() == [1, 1, 0]
+    assert fitted(hypergraph, part, Limits(np.array([7.0, 7.0]))) is part

@@ -1,4 +1,4 @@
-"""How engines compare cuts, and how a cut that leaves parts empty is mended."""
+"""How engines compare cuts, and how one that leaves parts empty, or numbers them badly, is mended."""
 
 import numpy as np
 
@@ -26,6 +26,19 @@ def filled(hypergraph: Hypergraph, part: np.ndarray, parts: int) -> np.ndarray:
             break
         part[can_go[_price(hypergraph, part, parts)[can_go].argmin()]] = empty
     return part
+
+
+def fitted(hypergraph: Hypergraph, part: np.ndarray, limits: Limits) -> np.ndarray:
+    """`part` with its parts numbered anew, the heaviest where the limit is largest; its volume is the same.
+
+    Limits differ where a task that is too heavy has a part to itself. `part` itself where they do not.
+    """
+    if limits.cap.max() == limits.cap.min():
+        return part
+    number = np.empty(limits.parts, np.int64)
+    loads = part_weights(hypergraph, part, limits.parts)
+    number[np.argsort(-loads, kind="stable")] = np.argsort(-limits.cap, kind="stable")
+    return number[part]
 
 
 def _price(hypergraph: Hypergraph, part: np.ndarray, parts: int) -> np.ndarray:

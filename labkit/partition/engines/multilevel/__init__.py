@@ -21,6 +21,7 @@ import numpy as np
 
 from labkit import __version__
 from labkit.partition.engines import Progress
+from labkit.partition.engines.judge import filled, fitted
 from labkit.partition.engines.multilevel.gains import gain
 from labkit.partition.engines.multilevel.groups import groupings, small_enough
 from labkit.partition.engines.multilevel.levels import Settings, course
@@ -108,16 +109,23 @@ class Multilevel:
         self, problem: NetworkHypergraph, limits: Limits, seed: int = 0, progress: Progress | None = None
     ) -> np.ndarray:
         if small_enough(problem):
-            return cut_with_multilevel(problem.hypergraph, limits, seed, progress=progress)
+            part = cut_with_multilevel(problem.hypergraph, limits, seed, progress=progress)
+            return _mended(problem.hypergraph, part, limits)
         clusters = groupings(problem)
         best, key = None, None
         for number, cluster in enumerate(clusters):
             few = contract(problem.hypergraph, cluster)
             part = cut_with_multilevel(few, limits, seed, progress=_share(progress, number, len(clusters)))
+            part = fitted(few, part, limits)
             badness = (limits.excess(part_weights(few, part, limits.parts)), cut(few, part))
             if key is None or badness < key:
                 best, key = part[cluster], badness
-        return best
+        return _mended(problem.hypergraph, best, limits)
+
+
+def _mended(hypergraph: Hypergraph, part: np.ndarray, limits: Limits) -> np.ndarray:
+    """What moves of single vertices do not reach: a task that is too heavy moves nowhere, and stays in a wrong part."""
+    return fitted(hypergraph, filled(hypergraph, part, limits.parts), limits)
 
 
 def _share(progress: Progress | None, number: int, of: int) -> Progress | None:
