@@ -165,8 +165,8 @@ partition_plots.methods_plot(reports)
 # ### The studio
 #
 # A row for each layer, a colour for each part. Look at the plan of each method (*Plan*; that of channels cannot be
-# painted): where does it divide layers, where does it send most, which part carries most? Then paint: choose a part, drag over filters, and watch loads and
-# volume. *Undo* and *Reset* take it back. Tasks:
+# painted): where does it divide layers, where does it send most, which part carries most? Then paint: choose a part,
+# drag over filters, and watch loads and volume. *Undo* and *Reset* take it back. Tasks:
 #
 # 1. In the layer-wise plan, give a fifth of the filters of `conv4` to the part that has least to do. What does that
 #    buy, and what does it cost?
@@ -211,8 +211,9 @@ partition_plots.plans_table(sorted(swept, key=lambda one: one["max_over_avg"]))
 #
 # Tables 5.9 and 5.10 of eserol-2019 have the loads and volumes of coarse plans that PaToH made. A fair opponent keeps
 # within the same largest load, *and* within the same least load. The weights are those that the thesis's profile must
-# have given (inferred from its tables; it does not print them). In 16 parts the thesis's plan sends 661. What does the
-# engine of this lab reach, in per cent of that?
+# have given (inferred from its tables; it does not print them). They are not FLOPs: the first layers weigh more, so
+# plans and volumes differ from those above. In 16 parts the thesis's plan sends 661. What does the engine of this lab
+# reach, in per cent of that?
 
 # %%
 question = "VGG16 in 16 parts, same largest and least load: volume, as a part of the thesis's 661?"
@@ -346,7 +347,8 @@ Table("From the thesis's volumes (modelled)", ("parts", "both send the same at a
 
 # %% [markdown]
 # Soberly: the saving is real in all nine lines, smaller than printed, 73 % instead of 93 %, and it ends at a batch of
-# about 153, 207 and 99 images (N = 2, 4, 8). Such slips are easy: nothing in the column says what a "MB" is.
+# about 153, 207 and 99 images (N = 2, 4, 8). Our own plan in 8 parts lasted until 184: balanced by FLOPs, it sends less
+# than the thesis's. Such slips are easy: nothing in the column says what a "MB" is.
 #
 # Two further remarks. Data parallelism balances perfectly, and a plan does not. But data parallelism has all weights,
 # 528 MiB, in every process, and as many gradients. A plan divides them, though not evenly:
@@ -450,8 +452,8 @@ scoreboard(rivals["filter-incremental"], rivals)
 
 # %% [markdown]
 # You begin with the incremental plan. Things to know: `conv2`, `conv4` and `conv5` have two groups, whose filters read
-# only half of the maps. `conv2` alone has more than half of the work. The image is small; a map of `conv1` is not.
-# Nobody said that a part's layers have to be neighbours.
+# only half of the maps. `conv2` alone has more than half of the work. The image is one map of 28 × 28 values; `conv1`
+# makes 96 maps of it. Nobody said that a part's layers have to be neighbours.
 
 # %%
 view = studio("alexnet_star", 3, "filter-incremental", plans=rivals.values())

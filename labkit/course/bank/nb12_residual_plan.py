@@ -153,7 +153,7 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "Take the heavy layers first: which is too heavy for all parts but one?",
+        "Take the heavy layers first: which of them is too heavy for any single part?",
         "Deal conv1 and conv2 in equal shares; k * parts // filters is a part for each filter k.",
         "Map k of project is added to map k of conv2, by the owner of filter k of conv2. So the two lists have to be "
         "equal.",
