@@ -231,7 +231,8 @@ columns += ("thesis_max_load", "max_load", "seconds")
 head = ("parts", "thesis sends", "counts sends", "ratio", "least load: thesis", "counts")
 head += ("largest load: thesis", "counts", "seconds, measured here")
 rows = tuple(tuple(row[column] for column in columns) for row in race)
-Table("2²⁰ values, batch 32: claimed (eserol-2019, tables 5.9 and 5.10), and modelled", head, rows)
+caption = "2²⁰ values, batch 32; loads as in table 5.9: claimed (eserol-2019, tables 5.9 and 5.10), modelled"
+Table(caption, head, rows)
 
 # %% [markdown]
 # A quarter less in 16 and 32 parts. One reason: PaToH sees 4,228 vertices and does not know that all filters of a layer
@@ -370,8 +371,10 @@ Table("VGG16, coarse plan in 8 parts, batch 32 (modelled)", head, rows)
 # filters of the next convolution and, one block later, by an addition. In GoogLeNet four branches read it. Here is a
 # block whose shortcut is a convolution, too (as where ResNet-18 changes its width):
 #
-#     stem ─┬─ conv1 ── conv2 ─┬─ add ── pool ── fc        stem: 3 filters; fc: 10
-#           └──── project ─────┘                           conv1, conv2 (3×3), project (1×1): K filters
+#     stem ─┬─ conv1 ── conv2 ─┬─ add ── pool ── fc
+#           └──── project ─────┘
+#
+# `stem` has 3 filters and `fc` 10; `conv1` and `conv2` (3 × 3) and `project` (1 × 1) have K each.
 #
 # The owner of filter k of `conv2` adds map k of `project` to its own. Who makes those maps? `project` is 1.5 % of the
 # work. So, in two parts, let us leave it in one of them, and divide the rest:
