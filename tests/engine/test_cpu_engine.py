@@ -150,3 +150,17 @@ def test_compiled_code_older_than_a_source_is_dropped(tmp_path):
     os.utime(source, (now - 50, now - 50))
     drop_stale(tmp_path)
     assert [path.name for path in kept.iterdir()] == ["new.nbc"]
+
+
+def test_compiled_code_is_dropped_for_a_newer_source_in_another_folder_that_it_calls(tmp_path):
+    own, other = tmp_path / "own", tmp_path / "other"
+    kept = own / "__pycache__" / "loops.nbc"
+    for path, age_s in ((own / "loops.py", 100), (kept, 50), (other / "pieces.py", 0)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+        now = path.stat().st_mtime
+        os.utime(path, (now - age_s, now - age_s))
+    drop_stale(own)
+    assert kept.exists()
+    drop_stale(own, other)
+    assert not kept.exists()

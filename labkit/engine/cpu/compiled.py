@@ -7,13 +7,13 @@ from numba import njit
 from labkit.engine.jit import jit
 
 
-def drop_stale(folder: Path) -> None:
-    """Delete the compiled code kept beside the sources in `folder` if one of them is newer.
+def drop_stale(folder: Path, *others: Path) -> None:
+    """Delete the compiled code kept beside the sources in `folder` if one of them, or one in `others`, is newer.
 
     Numba notices a change in the file of a loop, but not in those of the functions that the loop calls: whoever edited
     `winograd.py` would go on running its old code inside `winograd_conv.py`.
     """
-    newest = max(source.stat().st_mtime_ns for source in folder.glob("*.py"))
+    newest = max(source.stat().st_mtime_ns for each in (folder, *others) for source in each.glob("*.py"))
     for kept in (folder / "__pycache__").glob("*.nb[ci]"):
         try:
             if kept.stat().st_mtime_ns < newest:

@@ -23,7 +23,11 @@ from labkit.partition.limits import Limits
 
 @dataclass(frozen=True)
 class Blocks:
-    """The engine, see `labkit.partition.engines`. moves: how many it may try in all runs together; None: as needed."""
+    """The engine, see `labkit.partition.engines`.
+
+    moves: how many it may try in all runs together, None: as needed; the coarse plan that one of them starts from has
+    a budget of its own.
+    """
 
     name: str = "counts"
     version: str = labkit.__version__

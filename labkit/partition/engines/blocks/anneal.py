@@ -3,8 +3,8 @@
 import numpy as np
 
 from labkit.partition.engines.blocks.state import Graph, State, change, shift
+from labkit.partition.engines.compiled import bare, inlined
 from labkit.partition.engines.counts.anneal import below, excess, uniform
-from labkit.partition.engines.counts.compiled import bare, inlined
 
 VOLUME, EXCESS = 0, 1  # the two numbers of a score
 STEADY = 128  # moves at one temperature

@@ -1,15 +1,11 @@
 """A cut while it is searched, with everything that makes a move cheap to judge. Compiled loops."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from labkit.engine.cpu.compiled import drop_stale
-from labkit.partition.engines.counts.compiled import bare, inlined
+from labkit.partition.engines.compiled import bare, inlined
 from labkit.partition.hypergraph import Hypergraph
-
-drop_stale(Path(__file__).parent)
 
 
 class Graph(NamedTuple):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labkit.partition.engines.counts.compiled import bare, inlined
+from labkit.partition.engines.compiled import bare, inlined
 from labkit.partition.engines.counts.model import READS, Arrays
 from labkit.partition.engines.counts.table import Table, change, copy, enlist, shift, sum_loads, volume_of
 

@@ -7,7 +7,7 @@ segments, a + b * m for each of them, so dynamic programming finds the best cuts
 
 import numpy as np
 
-from labkit.partition.engines.counts.compiled import compiled
+from labkit.partition.engines.compiled import compiled
 from labkit.partition.engines.counts.model import READS, Arrays
 
 POSITIONS = 192  # places where the line may be cut, about

@@ -77,6 +77,7 @@ def _go(arrays: Arrays, bounds: Bounds, walk: Walk, batches: int, report: Callab
     for done in range(0, batches, AT_ONCE):
         report(done / batches)
         anneal(arrays, bounds, walk, min(AT_ONCE, batches - done), cooling)
+    report(1.0)
 
 
 def _share(progress: Progress | None, number: int, walks: int) -> Callable[[float], None]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labkit.partition.engines.multilevel.compiled import bare
+from labkit.partition.engines.compiled import bare
 
 NONE = -1
 PER_DOUBLING = 8

@@ -4,8 +4,8 @@ A part may be overfilled by one move (otherwise two heavy vertices could never c
 full), but then the next move must come out of it. The same rule mends partitions that break the limits to begin with.
 """
 
+from labkit.partition.engines.compiled import bare
 from labkit.partition.engines.multilevel.buckets import NONE, highest
-from labkit.partition.engines.multilevel.compiled import bare
 from labkit.partition.engines.multilevel.state import gain_of
 
 LOOKED_AT = 64  # vertices of the best buckets that are tried, per part, before its other moves are given up

@@ -8,8 +8,8 @@ of a pair keeps the pieces small enough to balance.
 
 import numpy as np
 
+from labkit.partition.engines.compiled import compiled
 from labkit.partition.engines.multilevel.buckets import NONE
-from labkit.partition.engines.multilevel.compiled import compiled
 from labkit.partition.hypergraph import Hypergraph
 
 WINDOW = 64  # pins looked at per net and vertex: all would cost the square of its pins, 263,000 for a map of VGG16

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from labkit.partition.engines.compiled import bare
 from labkit.partition.engines.multilevel.buckets import NONE
 from labkit.partition.engines.multilevel.choose import NO_GAIN
-from labkit.partition.engines.multilevel.compiled import bare
 from labkit.partition.engines.multilevel.state import State, fill, gain_of, move
 
 EVENNESS = (20.0, 100.0, 1000.0)  # of stretches in order: their lengths vary by about 1/sqrt of it

@@ -6,9 +6,9 @@ later: the pass climbs out of local optima. At its end everything after the best
 
 import numpy as np
 
+from labkit.partition.engines.compiled import bare, compiled
 from labkit.partition.engines.multilevel.buckets import NONE
 from labkit.partition.engines.multilevel.choose import choose
-from labkit.partition.engines.multilevel.compiled import bare, compiled
 from labkit.partition.engines.multilevel.state import State, fill, gain_of, move
 
 MOST_PASSES = 12

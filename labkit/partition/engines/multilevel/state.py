@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from labkit.partition.engines.compiled import bare
 from labkit.partition.engines.multilevel.buckets import (
     Buckets,
     clear,
@@ -23,7 +24,6 @@ from labkit.partition.engines.multilevel.buckets import (
     remove,
     update,
 )
-from labkit.partition.engines.multilevel.compiled import bare
 from labkit.partition.hypergraph import Hypergraph
 from labkit.partition.limits import SLACK, Limits
 
