@@ -267,3 +267,22 @@ def test_volume_and_balance_of_a_plan_are_those_of_the_engine():
 
 def test_the_example_in_the_documentation():
     assert doctest.testmod(methods).failed == 0
+
+
+@pytest.mark.parametrize(
+    "name, parts, options, advice",
+    [
+        ("mlp", 3, {}, "give at most 2 parts, or take dense='neuron'"),
+        ("mlp", 3, {"method": "fine"}, "give at most 2 parts, or take dense='neuron'"),
+        ("lenet5", 4000, {"dense": "neuron"}, "parts, or take method 'fine'"),
+    ],
+)
+def test_only_what_divides_tasks_of_this_network_is_advised(name, parts, options, advice):
+    with pytest.raises(LabError) as refused:
+        partition(zoo.get(name), parts, **{"method": "coarse"} | options)
+    assert str(refused.value).endswith(advice)
+
+
+def test_nothing_finer_is_advised_where_there_is_nothing():
+    with pytest.raises(LabError, match=r"give at most [0-9]+ parts$"):
+        partition(zoo.get("mlp"), 4000, "fine", dense="neuron")

@@ -19,7 +19,6 @@ from labkit.partition.tasks import Tasks
 from labkit.partition.weights import Weights, layer_work
 
 BUILD = {"coarse": coarse, "fine": fine}
-FINER = {"coarse": "method 'fine' or dense='neuron'", "fine": "dense='neuron'"}
 SHOWN = 1000  # ratios in errors are rounded up to a thousandth, so that what is printed can be typed
 
 
@@ -53,7 +52,7 @@ def by_hypergraph(
     if parts > (work > 0).sum():
         raise LabError(
             f"{parts} parts for {(work > 0).sum()} tasks of {tasks.network.name} that have work",
-            f"give at most {(work > 0).sum()} parts, or take {FINER[grain]}",
+            f"give at most {(work > 0).sum()} parts{finer(problem)}",
         )
     bounds = limits(work, parts, imbalance, names=task_names(problem), alone=alone)
     bounds = replace(bounds, floor=floor * work.sum() / parts)
@@ -61,6 +60,16 @@ def by_hypergraph(
     plan = problem.plan(part, parts, grain)
     check_loads(part_weights(problem.hypergraph, part, parts), bounds, cut.name)
     return plan
+
+
+def finer(problem: NetworkHypergraph) -> str:
+    """What would divide tasks of this network further, as the end of a sentence; empty where nothing would."""
+    ways = []
+    if problem.grain == "coarse" and any(layer.fine for layer in problem.tasks.layers):
+        ways.append("method 'fine'")
+    if problem.dense == "layer" and any(layer.kind == "dense" for layer in problem.tasks.layers):
+        ways.append("dense='neuron'")
+    return f", or take {' or '.join(ways)}" if ways else ""
 
 
 def check_floor(floor: object) -> None:
