@@ -210,3 +210,10 @@ def test_a_budget_of_moves_reaches_the_search(monkeypatch):
     assert bounds.excess(part_weights(problem.hypergraph, Blocks(moves=5000)(problem, bounds), 2)) == 0
     ENGINE(problem, bounds)
     assert told == [5000, None]
+
+
+def test_more_parts_than_memory_has_room_for_are_refused(monkeypatch):
+    monkeypatch.setattr(search, "MOST_PLACES", 1000)
+    problem = problem_of("lenet5")
+    with pytest.raises(LabError, match="40 parts of lenet5 are too many"):
+        ENGINE(problem, Limits(np.full(40, problem.hypergraph.weights.sum())))

@@ -5,17 +5,19 @@ sees through, and of sizes that fit a part's share. So several numbers are tried
 only what promises most gets more moves. All moves together are a fixed number, so that a seed always gives one plan.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from labkit.errors import LabError
 from labkit.partition.engines import Progress
 from labkit.partition.engines.blocks.run import anneal_from
 from labkit.partition.engines.blocks.starts import Start, finer, starts
 from labkit.partition.grains import NetworkHypergraph
 from labkit.partition.limits import Limits
 
-MOVES = 90_000_000  # in all runs together: some ten seconds
+MOVES = 80_000_000  # in all runs together: some ten seconds
 MOVES_PER_VERTEX = 100_000  # small networks need fewer
 SHORT, LONGER = 0.35, 0.35  # shares of the moves; the rest is for finer groups
 KEPT = 8  # starts that go on after the short runs
@@ -23,6 +25,7 @@ REFINED = 3  # cuts that are refined in groups of half the size
 DOUBLINGS = 2
 AGAIN = (0.3, 0.05)  # temperatures of the longer runs, in average costs of a net
 MOST_VERTICES = 20_000  # of a hypergraph in finer groups
+MOST_PLACES = 2**27  # vertices times parts of a state, which takes four bytes for each
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +53,7 @@ def search(
     """Good cuts of the problem in groups, the best first; the same for a seed on every machine.
 
     moves: budget of all runs together, None for one that fits the size. progress: called between batches of moves; what
-    it raises ends the search.
+    it raises ends the search. Raises LabError for so many parts that their tables would not fit into memory.
     """
     done = 0
 
@@ -60,7 +63,12 @@ def search(
         if progress is not None:
             progress(min(1.0, done / moves) if moves else 0.0, "annealing blocks")
 
-    begun = starts(problem, limits, seed, report)
+    begun = [one for one in starts(problem, limits, seed, report) if _fits(one, limits)]
+    if not begun:
+        raise LabError(
+            f"{limits.parts} parts of {problem.tasks.network.name} are too many for engine 'counts' in the fine grain",
+            "give fewer parts, or take another engine",
+        )
     if moves is None:
         moves = min(MOVES, MOVES_PER_VERTEX * int(np.median([one.hypergraph.vertices for one in begun])))
     number = 0
@@ -72,21 +80,27 @@ def search(
         return Found(one, *anneal_from(one.hypergraph, part, limits, some, heat, (seed, number), report))
 
     trials = [(one, heat) for one in begun for heat in one.heats]
-    found = _best([run(one, one.part, heat, SHORT / len(trials)) for one, heat in trials])[:KEPT]
+    found = _best(run(one, one.part, heat, SHORT / len(trials)) for one, heat in trials)[:KEPT]
     for heat in AGAIN:
         share = LONGER / len(AGAIN) / len(found)
-        found = [_best([one, run(one.start, one.part, heat, share)])[0] for one in found]
-    found = _best(found)
-    for _ in range(DOUBLINGS if problem.groups is None else 0):
-        for one in found[:REFINED]:
-            start = finer(one.start, one.part, limits.parts)
-            if start.hypergraph.vertices <= MOST_VERTICES:
-                share = (1 - SHORT - LONGER) / DOUBLINGS / REFINED / len(start.heats)
-                for heat in start.heats:
-                    found.append(run(start, start.part, heat, share))
-        found = _best(found)
-    return found
+        found = _best(_best([one, run(one.start, one.part, heat, share)])[0] for one in found)
+    refined = found[:REFINED] if problem.groups is None else []
+    for _ in range(DOUBLINGS):
+        share = (1 - SHORT - LONGER) / DOUBLINGS / REFINED
+        again = [finer(one.start, one.part, limits.parts) for one in refined]
+        again = [one for one in again if one.hypergraph.vertices <= MOST_VERTICES and _fits(one, limits)]
+        refined = [_best(run(one, one.part, heat, share / len(one.heats)) for heat in one.heats)[0] for one in again]
+        found = found + refined
+    return _best(found)
 
 
-def _best(found: list[Found]) -> list[Found]:
-    return sorted(found, key=lambda one: one.rank)
+def _fits(start: Start, limits: Limits) -> bool:
+    return start.hypergraph.vertices * limits.parts <= MOST_PLACES
+
+
+def _best(found: Iterable[Found]) -> list[Found]:
+    """In order of rank; of several with the same rank only the first, since they are mostly the same cut."""
+    first: dict[tuple[float, int], Found] = {}
+    for one in found:
+        first.setdefault(one.rank, one)
+    return [first[rank] for rank in sorted(first)]
