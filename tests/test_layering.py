@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+_BELOW_COURSE = (
+    *("errors", "network", "machine", "data", "engine", "kernels", "partition"),
+    *("schedule", "schemes", "limits", "run", "widgets"),
+)
 # Room -> the rooms of labkit that it may import. A new room is added here on purpose, below what it stands on.
 ARROWS = {
     "errors": set(),
@@ -16,9 +20,13 @@ ARROWS = {
     "engine": {"errors", "network", "machine", "data"},
     "kernels": {"errors", "network", "machine", "data", "engine"},
     "partition": {"errors", "network", "machine", "data", "engine"},
-    "widgets": {"errors", "network", "machine", "data", "engine", "kernels", "partition"},
-    "course": {"errors", "network", "machine", "data", "engine", "kernels", "partition", "widgets"},
-    "cli": {"errors", "network", "machine", "data", "engine", "kernels", "partition", "widgets", "course"},
+    "schedule": {"errors", "network", "machine", "data", "partition"},
+    "schemes": {"errors", "network", "machine", "data", "partition", "schedule"},
+    "limits": {"errors", "network", "machine", "data", "partition", "schedule", "schemes"},
+    "run": {"errors", "network", "machine", "data", "engine", "kernels", "partition", "schedule"},
+    "widgets": {"errors", "network", "machine", "data", "engine", "kernels", "partition", "schedule"},
+    "course": {*_BELOW_COURSE},
+    "cli": {*_BELOW_COURSE, "course"},
 }
 # Library -> the only rooms that may import it.
 KEPT_TO = {
@@ -28,10 +36,13 @@ KEPT_TO = {
     "IPython": {"widgets", "course"},
     "typer": {"cli"},
     "rich": {"cli"},
+    "mpi4py": {"run"},
+    "ipyparallel": {"run"},
+    "nccl": {"run"},
     "torch": set(),
     "pickle": set(),  # a pickle runs code when it is opened; checkpoints are safetensors
 }
-HEAVY = ("numpy", "scipy", "numba", "sklearn", "ipywidgets", "anywidget", "plotly", "IPython", "jupyterlab", "mpi4py")
+HEAVY = ("numpy", "scipy", "numba", "sklearn", "ipywidgets", "anywidget", "plotly", "IPython", "jupyterlab", "mpi4py", "ipyparallel")
 
 
 def package(root: Path) -> Path:
@@ -142,7 +153,7 @@ def test_importing_labkit_loads_nothing_heavy():
 
 def test_rooms_work_without_jupyter_and_without_a_gpu():
     blocked = ("ipywidgets", "anywidget", "plotly", "IPython", "jupyterlab", "mpi4py", "torch", "cupy")
-    rooms = ("network", "machine", "data", "engine")
+    rooms = ("network", "machine", "data", "engine", "partition", "schedule", "schemes", "limits", "run")
     code = f"""
 import importlib, sys
 for name in {blocked}:

@@ -1,0 +1,66 @@
+"""What a run gives: weights, losses, staleness, the ledger and the timeline, whatever it ran on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from labkit.schedule.events import Timeline
+from labkit.schedule.traffic import Traffic
+
+
+@dataclass(frozen=True)
+class Stale:
+    """One update of a parameter server: how many updates the weights had seen since the gradient's were read.
+
+    rank: the worker. step: its step. piece: what was updated. version: of the weights that the gradient was computed
+    with. staleness: versions that had come in between (0: none).
+    """
+
+    rank: int
+    step: int
+    piece: int
+    version: int
+    staleness: int
+
+
+@dataclass(frozen=True)
+class RankUse:
+    """Where the time of one rank went, in seconds: computing, communicating (main lane), idle (waiting or done).
+
+    messages_sent, bytes_sent: payload, from the ledger. memory_bytes: high-water mark of the process (None where ranks
+    are threads of one).
+    """
+
+    rank: int
+    compute_s: float
+    communicate_s: float
+    idle_s: float
+    messages_sent: int
+    bytes_sent: int
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """losses: mean loss of each global batch, [steps]. parameters: flat vector of all weights after the last step, as
+    rank 0 (or the servers) hold it. traffic: the ledger over all steps. seconds: of the steps, without start and end.
+    """
+
+    scheme: str
+    network: str
+    ranks: int
+    batch: int
+    steps: int
+    seconds: float
+    losses: tuple[float, ...]
+    parameters: np.ndarray
+    staleness: tuple[Stale, ...]
+    traffic: Traffic
+    timeline: Timeline
+    use: tuple[RankUse, ...]
+    communicator: str
+
+    @property
+    def parameters_l2(self) -> float:
+        """Euclidean norm of all parameters, so that runs can be compared."""
+        return float(np.sqrt(np.sum(np.square(self.parameters, dtype=np.float64))))

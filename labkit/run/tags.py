@@ -1,0 +1,14 @@
+"""Tags keep apart the messages of different items between two ranks, so that lanes may run side by side."""
+
+from labkit.schedule import Instruction
+
+_KINDS = {"g": 0, "w": 1, "e": 2}
+HEADER = 1  # a server's bookkeeping: who pushes what, computed from which version
+BARRIER = 2
+CONTROL = 3  # stop, checkpoint, final weights
+_FIRST = 8
+
+
+def tag_of(instruction: Instruction) -> int:
+    """Tag of the messages of an instruction: the same for the same gradients or weights on all ranks."""
+    return _FIRST + 4 * instruction.piece + _KINDS[instruction.item]
