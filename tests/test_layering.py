@@ -42,7 +42,10 @@ KEPT_TO = {
     "torch": set(),
     "pickle": set(),  # a pickle runs code when it is opened; checkpoints are safetensors
 }
-HEAVY = ("numpy", "scipy", "numba", "sklearn", "ipywidgets", "anywidget", "plotly", "IPython", "jupyterlab", "mpi4py", "ipyparallel")
+HEAVY = (
+    *("numpy", "scipy", "numba", "sklearn", "ipywidgets", "anywidget", "plotly"),
+    *("IPython", "jupyterlab", "mpi4py", "ipyparallel"),
+)
 
 
 def package(root: Path) -> Path:
