@@ -7,6 +7,7 @@ one, forced to the disk, and only then given its name, so a crash or a full disk
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,12 +30,20 @@ def write(path: str | Path, arrays: dict[str, np.ndarray], document: dict) -> Pa
 
     The file appears complete or not at all, replacing an older one. Raises LabError where it cannot be written.
     """
-    path = locate(path)
+    metadata = {KEY: json.dumps({"format": FORMAT} | document, allow_nan=False)}
+    return appear(locate(path), lambda part: save_file(arrays, part, metadata))
+
+
+def appear(path: Path, save: Callable[[Path], object]) -> Path:
+    """Have `save(part)` write a file beside `path`, force it to the disk, and only then give it its name.
+
+    Whatever happens in between, `path` is either as it was or complete. Raises LabError where it cannot be written.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
-        save_file(arrays, part, {KEY: json.dumps({"format": FORMAT} | document, allow_nan=False)})
+        save(part)
         _to_disk(part)
         os.replace(part, path)
         _to_disk(path.parent)
@@ -68,6 +77,16 @@ def read(path: str | Path, targets: dict[str, np.ndarray] | None = None) -> dict
     except (OSError, SafetensorError) as error:
         raise LabError(f"cannot read {path}: {error}", "it is damaged or no checkpoint; use another") from None
     return document
+
+
+def read_all(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """The document of a checkpoint and all its arrays, by name; raises LabError as `read` does."""
+    document = read(path)
+    try:
+        with safe_open(locate(path), framework="numpy") as file:
+            return document, {name: file.get_tensor(name) for name in sorted(file.keys())}
+    except (OSError, SafetensorError) as error:
+        raise LabError(f"cannot read {locate(path)}: {error}", "it is damaged; use another") from None
 
 
 def names(path: str | Path) -> list[str]:
