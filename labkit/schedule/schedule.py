@@ -82,12 +82,13 @@ class Schedule:
     def moves(self, rank: int, instruction: Instruction) -> tuple[Move, ...]:
         """The messages that an instruction means for `rank`, in order; none for computing, `serve` and `wait`.
 
-        What a server sends depends on whose push arrives; `traffic` counts it.
+        What a server sends depends on whose push arrives; `traffic` counts it. What a rank pushes to and pulls from a
+        server of its own stays in its memory: no message.
         """
         n = self.values(instruction)
         if instruction.op in COLLECTIVES:
             return moves(instruction.op, instruction.how, rank, self.size, instruction.peer or 0, n)
-        if instruction.op not in MESSAGES or not n:
+        if instruction.op not in MESSAGES or not n or instruction.peer == rank:
             return ()
         peer, add, everything = instruction.peer, instruction.how == "+", (0, n)
         sends, receives = instruction.op in ("send", "push", "swap"), instruction.op in ("recv", "pull", "swap")

@@ -74,7 +74,7 @@ def traffic(schedule: Schedule) -> Traffic:
             size = schedule.bytes(instruction)
             if instruction.how == LIBRARY and size and schedule.size > 1:
                 rows.append(Sent(rank, INSIDE_LIBRARY, position, 1, size))
-            elif instruction.op == "pull" and size:
+            elif instruction.op == "pull" and size and instruction.peer != rank:
                 rows.append(Sent(instruction.peer, rank, _first_serve(schedule, instruction.peer), 1, size))
             else:
                 rows += [
