@@ -12,3 +12,8 @@ _FIRST = 8
 def tag_of(instruction: Instruction) -> int:
     """Tag of the messages of an instruction: the same for the same gradients or weights on all ranks."""
     return _FIRST + 4 * instruction.piece + _KINDS[instruction.item]
+
+
+def carries_payload(tag: int) -> bool:
+    """Whether messages of this tag are counted and, over an emulated link, slowed down; the others are bookkeeping."""
+    return tag >= _FIRST

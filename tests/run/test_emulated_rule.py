@@ -1,0 +1,295 @@
+"""The emulated network's rule, with a clock that stands still until a test moves it: every time is exact."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labkit.errors import LabError
+from labkit.machine.links import Link, parse_link
+from labkit.run.communicators import emulated
+from labkit.run.communicators.emulated import Emulated
+from labkit.run.communicators.protocol import ANY
+from labkit.run.tags import BARRIER
+
+SLOW = Link("slow", 500e-6, 100e6, emulated=True)  # 500 us, and 10 ns for every byte
+LATENCY, TAG = 500_000, 8
+
+
+@dataclass(eq=False)
+class _Note:
+    peer: int
+    buffer: np.ndarray | None = None
+    tag: int = 0
+    here: bool = False
+
+
+@dataclass(eq=False)
+class _Mail:
+    """A communicator of one thread whose messages are there at once; all ranks of it share `boxes`."""
+
+    rank: int
+    size: int
+    boxes: list = field(default_factory=list)
+    regime: str = "real"
+    name: str = "a mailbox"
+    slow_to_leave: bool = False
+
+    def send(self, buffer, to, tag):
+        self.boxes[to][0].append((self.rank, tag, buffer.copy()))
+        return _Note(to, here=not self.slow_to_leave)
+
+    def receive(self, buffer, source, tag):
+        note = _Note(source, buffer, tag)
+        self.boxes[self.rank][1].append(note)
+        return note
+
+    def done(self, ticket):
+        letters, notes = self.boxes[self.rank]
+        for note in tuple(notes):
+            found = next((m for m in letters if m[1] == note.tag and note.peer in (ANY, m[0])), None)
+            if found:
+                letters.remove(found)
+                notes.remove(note)
+                note.peer, note.buffer[:], note.here = found[0], found[2], True
+        return ticket.here
+
+    def close(self):
+        self.boxes[self.rank] = None
+
+
+class _Clock:
+    def __init__(self, monkeypatch):
+        self.now = 10**15
+        self.start = self.now
+        monkeypatch.setattr(emulated, "now_ns", lambda: self.now)
+
+    def at(self, since_start_ns):
+        self.now = self.start + since_start_ns
+
+    def becomes_done(self, communicator, ticket, expected_ns):
+        """Whether the ticket is done from `expected_ns` after the start on, and not a nanosecond before."""
+        self.at(expected_ns - 1)
+        before = communicator.done(ticket)
+        self.at(expected_ns)
+        return (before, communicator.done(ticket)) == (False, True)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return _Clock(monkeypatch)
+
+
+def ranks(size, link=SLOW, **how):
+    boxes = [(deque(), []) for _ in range(size)]
+    return [Emulated(_Mail(rank, size, boxes, **how), link) for rank in range(size)]
+
+
+def values(count, start=0):
+    return np.arange(start, start + count, dtype=np.float32)
+
+
+def test_a_message_takes_latency_and_bytes_over_bandwidth(clock):
+    one, two = ranks(2)
+    buffer = np.zeros(1000, np.float32)
+    sent, received = one.send(values(1000), 1, TAG), two.receive(buffer, 0, TAG)
+    assert clock.becomes_done(one, sent, 40_000)  # 4000 bytes: the sender's port is free again
+    assert clock.becomes_done(two, received, LATENCY + 40_000)
+    assert np.array_equal(buffer, values(1000)) and received.peer == 0
+
+
+def test_sends_queue_at_the_port_out(clock):
+    one, two = ranks(2)
+    sends = [one.send(values(1000), 1, TAG + n) for n in range(3)]
+    receives = [two.receive(np.zeros(1000, np.float32), 0, TAG + n) for n in range(3)]
+    for n in range(3):
+        assert clock.becomes_done(one, sends[n], (n + 1) * 40_000)
+    for n in range(3):
+        assert clock.becomes_done(two, receives[n], LATENCY + (n + 1) * 40_000)
+
+
+def test_receives_queue_at_the_port_in_and_latencies_overlap(clock):
+    server, *workers = ranks(4)
+    receives = [server.receive(np.zeros(1000, np.float32), w.rank, TAG) for w in workers]
+    for w in workers:
+        w.send(values(1000), 0, TAG)
+    for n in range(3):
+        assert clock.becomes_done(server, receives[n], LATENCY + (n + 1) * 40_000)
+
+
+def test_two_ports_carry_two_messages_at_a_time(clock):
+    one, two = ranks(2, Link("two ports", 500e-6, 100e6, ports=2, emulated=True))
+    sends = [one.send(values(1000), 1, TAG + n) for n in range(3)]
+    receives = [two.receive(np.zeros(1000, np.float32), 0, TAG + n) for n in range(3)]
+    assert clock.becomes_done(one, sends[1], 40_000) and one.done(sends[0])
+    assert clock.becomes_done(one, sends[2], 80_000)
+    clock.at(LATENCY + 40_000)
+    assert two.done(receives[0]) and two.done(receives[1])
+    assert clock.becomes_done(two, receives[2], LATENCY + 80_000)
+
+
+def test_sending_and_receiving_do_not_disturb_each_other(clock):
+    one, two = ranks(2)
+    received = one.receive(np.zeros(1000, np.float32), 1, TAG)
+    sent = one.send(values(1000), 1, TAG)
+    two.send(values(1000), 0, TAG)
+    assert clock.becomes_done(one, sent, 40_000)
+    assert clock.becomes_done(one, received, LATENCY + 40_000)
+
+
+def test_ports_in_go_to_what_arrives_first_whichever_lane_it_is_for(clock):
+    server, late, early = ranks(3)
+    for_late = server.receive(np.zeros(1000, np.float32), 1, TAG)  # asked for first
+    for_early = server.receive(np.zeros(1000, np.float32), 2, TAG)
+    early.send(values(1000), 0, TAG)
+    clock.at(10_000)
+    late.send(values(1000), 0, TAG)
+    assert not server.done(for_late)
+    assert clock.becomes_done(server, for_late, LATENCY + 80_000)
+    assert server.done(for_early)
+    clock.at(LATENCY + 40_000)
+    assert server.done(for_early)
+
+
+def test_what_came_before_it_was_asked_for_is_there_at_once(clock):
+    one, two = ranks(2)
+    one.send(values(1000), 1, TAG)
+    clock.at(10_000_000)
+    assert two.done(two.receive(np.zeros(1000, np.float32), 0, TAG))
+
+
+def test_a_message_from_a_port_that_was_busy_arrives_later(clock):
+    one, two = ranks(2)
+    one.send(values(100_000), 1, TAG)  # 4 ms
+    clock.at(1_000_000)
+    one.send(values(1000), 1, TAG + 1)
+    small = two.receive(np.zeros(1000, np.float32), 0, TAG + 1)
+    assert clock.becomes_done(two, small, 4_000_000 + LATENCY + 40_000)
+
+
+def test_the_buffer_is_free_as_soon_as_the_port_is(clock):
+    one, two = ranks(2, slow_to_leave=True)  # below, the message has not left yet
+    mine, theirs = values(1000), np.zeros(1000, np.float32)
+    sent = one.send(mine, 1, TAG)
+    clock.at(40_000)
+    assert one.done(sent)
+    mine[:] = -1
+    received = two.receive(theirs, 0, TAG)
+    clock.at(LATENCY + 40_000)
+    assert two.done(received) and np.array_equal(theirs, values(1000))
+
+
+def test_bookkeeping_is_not_slowed_down(clock):
+    one, two = ranks(2)
+    buffer = np.zeros(3, np.int64)
+    one.send(np.arange(3), 1, BARRIER)
+    received = two.receive(buffer, ANY, BARRIER)
+    assert two.done(received) and received.peer == 0 and list(buffer) == [0, 1, 2]
+    assert two.due_ns(received) == 0
+
+
+def test_from_any_rank_messages_keep_their_order(clock):
+    server, *workers = ranks(4)
+    buffers = [np.zeros(2, np.float32) for _ in range(6)]
+    receives = [server.receive(buffer, ANY, TAG) for buffer in buffers]
+    for n in range(6):
+        workers[n % 3].send(np.array([n % 3 + 1, n // 3], np.float32), 0, TAG)
+    clock.at(10**9)
+    assert all(server.done(r) for r in reversed(receives))  # whatever the order of asking
+    assert [int(b[0]) for b in buffers] == [r.peer for r in receives]
+    for worker in (1, 2, 3):
+        assert [int(b[1]) for b in buffers if b[0] == worker] == [0, 1]
+
+
+def test_when_to_ask_again_is_never_after_the_messages_time(clock):
+    one, two = ranks(2)
+    buffer = np.zeros(1000, np.float32)
+    received = two.receive(buffer, 0, TAG)
+    assert clock.now < two.due_ns(received) <= clock.now + LATENCY + 40_000  # not sent yet
+    sent = one.send(values(1000), 1, TAG)
+    for ticket, communicator, end in ((sent, one, 40_000), (received, two, LATENCY + 40_000)):
+        asked = 0
+        while not communicator.done(ticket):
+            due = communicator.due_ns(ticket)
+            assert clock.now < due <= clock.start + end
+            clock.now, asked = due, asked + 1
+        assert clock.now == clock.start + end and asked <= 4
+
+
+def test_the_librarys_own_all_reduce_is_refused():
+    with pytest.raises(LabError, match="ring, tree, doubling or halving"):
+        ranks(2)[0].allreduce(values(4))
+
+
+def test_ranks_of_two_machines_are_refused(clock, monkeypatch):
+    one, two = ranks(2)
+    one.send(values(10), 1, TAG)
+    received = two.receive(np.zeros(10, np.float32), 0, TAG)
+    monkeypatch.setattr(emulated, "machine", lambda: 1)
+    with pytest.raises(LabError, match="another machine"):
+        two.done(received)
+
+
+def test_it_says_what_it_is():
+    one = ranks(2, parse_link("emulated:500,100"))[0]
+    assert (one.rank, one.size, one.regime) == (0, 2, "emulated")
+    assert one.name == "a mailbox slowed down to 500 us, 100 MB/s"
+    one.close()
+    assert one.inner.boxes[0] is None
+
+
+def test_figures_beyond_the_emulation_are_told_once():
+    with pytest.warns(UserWarning, match="below 200 us") as told:
+        ranks(3, parse_link("emulated:5,100"))
+    assert len(told) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    messages=st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(1, 5000), st.integers(0, 400_000)), max_size=12
+    ),
+    ports=st.integers(1, 2),
+    late=st.lists(st.booleans(), min_size=12, max_size=12),
+)
+def test_any_traffic_arrives_as_it_was_sent_and_no_port_carries_two_messages(messages, ports, late):
+    with pytest.MonkeyPatch.context() as patch:
+        clock = _Clock(patch)
+        everyone = ranks(3, Link("x", 500e-6, 100e6, ports=ports, emulated=True))
+        sends, receives, now = [], [], 0
+        for n, (source, to, count, pause) in enumerate(messages):
+            to = (source + 1) % 3 if to == source else to
+            now += pause
+            clock.at(now)
+            buffer = np.zeros(count, np.float32)
+            receives.append((everyone[to], buffer, source, TAG + n))
+            if not late[n]:
+                receives[-1] = (*receives[-1], everyone[to].receive(*receives[-1][1:]))
+            sends.append((everyone[source], everyone[source].send(values(count, n), to, TAG + n)))
+        receives = [r if len(r) == 5 else (*r, r[0].receive(*r[1:4])) for r in receives]
+        for communicator, ticket in [*sends, *((r[0], r[4]) for r in receives)]:
+            for _ in range(50):
+                if communicator.done(ticket):
+                    break
+                clock.now = max(clock.now, communicator.due_ns(ticket))
+            assert communicator.done(ticket)
+        for n, (_, buffer, *_rest) in enumerate(receives):
+            assert np.array_equal(buffer, values(len(buffer), n))
+        for rank in range(3):
+            out = [(t.free_ns - t.kept[1].nbytes * 10, t.free_ns) for c, t in sends if c.rank == rank]
+            into = [(t.end_ns - b.nbytes * 10, t.end_ns) for c, b, *_, t in receives if c.rank == rank]
+            assert most_at_a_time(out) <= ports and most_at_a_time(into) <= ports
+        for (_, sent), (*_, received) in zip(sends, receives, strict=True):
+            assert received.end_ns >= sent.free_ns + LATENCY
+
+
+def most_at_a_time(spans):
+    edges = sorted([(start, 1) for start, _ in spans] + [(end, -1) for _, end in spans])
+    held, most = 0, 0
+    for _, step in edges:
+        held += step
+        most = max(most, held)
+    return most
