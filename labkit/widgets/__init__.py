@@ -15,6 +15,7 @@ from labkit.widgets.scheduler import BlockScheduler, block_scheduler
 from labkit.widgets.static_page import static_page
 from labkit.widgets.stepper import MoveStepper, stepper
 from labkit.widgets.studio import PartitionStudio, studio
+from labkit.widgets.timeline import TimelineView, timeline
 from labkit.widgets.training import TrainingView, training_view
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "NetworkAnatomy",
     "PartitionStudio",
     "Roofline",
+    "TimelineView",
     "TrainingView",
     "block_maps",
     "block_microscope",
@@ -41,5 +43,6 @@ __all__ = [
     "static_page",
     "stepper",
     "studio",
+    "timeline",
     "training_view",
 ]
