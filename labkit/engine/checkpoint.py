@@ -6,18 +6,15 @@ one, forced to the disk, and only then given its name, so a crash or a full disk
 """
 
 import json
-import os
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from psutil import pid_exists
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from labkit.engine.model import Model
 from labkit.errors import LabError
+from labkit.machine.disk import appear
 from labkit.network import Network, from_document, to_document
 
 FILE = "checkpoint.safetensors"  # its name within a folder
@@ -31,28 +28,14 @@ def write(path: str | Path, arrays: dict[str, np.ndarray], document: dict) -> Pa
     The file appears complete or not at all, replacing an older one. Raises LabError where it cannot be written.
     """
     metadata = {KEY: json.dumps({"format": FORMAT} | document, allow_nan=False)}
-    return appear(locate(path), lambda part: save_file(arrays, part, metadata))
 
+    def save(part: Path) -> None:
+        try:
+            save_file(arrays, part, metadata)
+        except SafetensorError as error:
+            raise OSError(error) from None
 
-def appear(path: Path, save: Callable[[Path], object]) -> Path:
-    """Have `save(part)` write a file beside `path`, force it to the disk, and only then give it its name.
-
-    Whatever happens in between, `path` is either as it was or complete. Raises LabError where it cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
-        save(part)
-        _to_disk(part)
-        os.replace(part, path)
-        _to_disk(path.parent)
-    except (OSError, SafetensorError) as error:
-        raise LabError(f"cannot write {path}: {error}", "free some space or choose another folder") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
-    return path
+    return appear(locate(path), save)
 
 
 def read(path: str | Path, targets: dict[str, np.ndarray] | None = None) -> dict:
@@ -177,22 +160,3 @@ def _check(path: Path, file, name: str, target: np.ndarray) -> None:
             f"not {target.dtype.name} and {target.shape}",
             "use a checkpoint of this network and float type",
         )
-
-
-def _sweep(path: Path) -> None:
-    """Remove what processes that died while writing this checkpoint have left behind."""
-    for part in path.parent.glob(f".{path.name}.*.part"):
-        number = part.suffixes[-2][1:]
-        if number.isdigit() and not pid_exists(int(number)):
-            part.unlink(missing_ok=True)
-
-
-def _to_disk(path: Path) -> None:
-    """Have the operating system write a file, or the entries of a folder, to the disk now."""
-    if path.is_dir() and os.name == "nt":  # Windows flushes no folders
-        return
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

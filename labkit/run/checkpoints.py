@@ -4,7 +4,7 @@
                          shard-0001.safetensors
                          manifest.json            which shards, with their digests; written last, by one rank
 
-A checkpoint is complete when it has a manifest. Every file appears whole or not at all (`engine.checkpoint.appear`),
+A checkpoint is complete when it has a manifest. Every file appears whole or not at all (`machine.disk.appear`),
 and the manifest only after all the shards, so a crash at any moment leaves the complete checkpoints that were there.
 The last two are kept: should a file of the newest one be damaged later, `restore` falls back to the one before and
 says so.
@@ -25,6 +25,7 @@ import numpy as np
 from labkit.engine import checkpoint
 from labkit.engine.training import differences
 from labkit.errors import LabError
+from labkit.machine.disk import appear
 from labkit.network import from_document
 
 MANIFEST = "manifest.json"
@@ -86,7 +87,7 @@ def commit(folder: str | Path, ranks: int, step: int, writers: tuple[int, ...], 
         shards.append({"rank": rank, "digest": stored["digest"]})
     manifest = {"format": FORMAT, "step": step, "ranks": ranks, "shards": shards, "run": document}
     text = json.dumps(manifest, allow_nan=False, indent=1)
-    path = checkpoint.appear(here / MANIFEST, lambda part: part.write_text(text, encoding="utf-8"))
+    path = appear(here / MANIFEST, lambda part: part.write_text(text, encoding="utf-8"))
     _tidy(Path(folder), step)
     return path
 
