@@ -49,6 +49,13 @@ class Status:
     running: tuple[bool, ...] = ()
     folder: str = ""
 
+    @property
+    def advice(self) -> str:
+        """What to type next."""
+        if self.up:
+            return "from labkit.run import cluster; rc = cluster.client()   # then %%px in a notebook"
+        return DOWN if self.ranks else UP
+
     def document(self) -> dict:
         """As a JSON object, in which each engine says whether it runs."""
         engines = [asdict(e) | {"running": r} for e, r in zip(self.engines, self.running, strict=True)]
