@@ -20,7 +20,7 @@ def up(ranks: Ranks = 2, profile: Profile = "", threads: Threads = 1, timeout: T
     """Start ranks, and wait until all of them answer. They stay until `labkit cluster down`."""
     from labkit.run import cluster
 
-    note(f"labkit: starting {ranks} ranks")
+    note("labkit: starting the ranks")
     found = cluster.up(ranks, profile, timeout_s=timeout, keep=True, threads=threads)
     return _show(found, json)
 

@@ -113,11 +113,11 @@ def status() -> Status:
     broken = record.broken or _broken(record, running, local)
     shared = (record.ranks, record.profile, broken, record.started, record.seconds_to_start)
     if broken:
-        what = f"the cluster of {record.ranks} ranks is broken: {broken}"
+        what = f"the cluster of {_count(record.ranks)} is broken: {broken}"
     elif not record.engines:
-        what = f"a cluster of {record.ranks} ranks is starting"
+        what = f"a cluster of {_count(record.ranks)} is starting"
     else:
-        what = f"a cluster of {record.ranks} ranks is up"
+        what = f"a cluster of {_count(record.ranks)} is up"
     return Status(bool(record.engines) and not broken, what, *shared, record.engines, running, str(here))
 
 
@@ -181,6 +181,10 @@ def down(folder: Path | None = None) -> bool:
 def new_scratch() -> str:
     """A folder for files of the launcher, with a short name: sockets in it have room for about a hundred letters."""
     return tempfile.mkdtemp(prefix="labkit-")
+
+
+def _count(ranks: int) -> str:
+    return "1 rank" if ranks == 1 else f"{ranks} ranks"
 
 
 def _broken(record: Record, running: tuple[bool, ...], local: bool) -> str:
