@@ -11,6 +11,7 @@ activations of the other ranks never reach rank 0.
     rank 2  | F0:L |           |--- e -->|                        |<-- w ----|
 """
 
+from labkit.errors import LabError
 from labkit.network import Network
 from labkit.schedule import Schedule, equal_shares
 from labkit.schedule.pieces import whole
@@ -20,8 +21,14 @@ from labkit.schemes.cuts import check_trainable
 
 
 def error_average(network: Network, ranks: int, batch: int) -> Schedule:
-    """Errors are averaged on rank 0, which alone goes back and updates. It runs, and `validate` says what is wrong."""
+    """Errors are averaged on rank 0, which alone goes back and updates. It runs, and `validate` says what is wrong.
+
+    Raises LabError for a batch so small that rank 0 has no sample to go back with.
+    """
     check_trainable(network)
+    shares = equal_shares(batch, ranks)
+    if not sum(shares[0]):
+        raise LabError(f"error-average of {batch} samples on {ranks} ranks", f"give batch={ranks} or more")
     end = len(network)
 
     def lines(rank: int) -> list[str]:
@@ -31,7 +38,7 @@ def error_average(network: Network, ranks: int, batch: int) -> Schedule:
     return Schedule(
         scheme="error-average",
         network=network,
-        shares=equal_shares(batch, ranks),
+        shares=shares,
         pieces=whole(network),
         ranks=tuple(program(lines(rank)) for rank in range(ranks)),
     )

@@ -22,7 +22,7 @@ SERVERS = [("1", None), ("sharded", "round-robin"), ("sharded", "greedy")]
 
 def assert_counts(name, network, ranks, **options):
     """The formula of each rank is what the schedule counts; returns (messages, bytes) in all."""
-    schedule, formula = build(name, network, ranks, 7, **options), cost(name, network, ranks, 7, **options)
+    schedule, formula = build(name, network, ranks, 9, **options), cost(name, network, ranks, 9, **options)
     counted = traffic(schedule)
     each = [counted.of(rank) for rank in range(ranks)]
     assert (formula.messages, formula.bytes) == (tuple(t.messages for t in each), tuple(t.bytes for t in each))

@@ -22,6 +22,7 @@ REFUSED = [
     ("master", 2, {"chunks": 4}, "takes no option 'chunks'.*no options"),
     ("chunked", 2, {"chunks": 0}, "0 chunks"),
     ("chunked", 2, {"chunks": 61_707}, "61707 chunks of 61,706 parameters"),
+    ("error-average", 8, {}, "7 samples on 8 ranks.*batch=8"),
     ("parameter-server", 1, {}, "one parameter server.*at least 2"),
     ("parameter-server", 3, {"servers": "shared"}, "did you mean 'sharded'"),
     ("parameter-server", 3, {"placement": "greedy"}, "one server.*sharded"),
