@@ -58,5 +58,6 @@ def cost(network: Network, ranks: int, batch: int, *, chunks: int = 4) -> Cost:
 
 REMARK = (
     "Staleness: none, although ranks are in different steps for a while. Memory: as for `master`. Chunks hide the way "
-    "back behind FP; the way in, which is as long, stays."
+    "back behind FP; but every rank then has its last chunk at the same time, and all queue for the master's port on "
+    "the way in, where `master` lets them in one after the other: many ranks on a slow link lose more than they gain."
 )
