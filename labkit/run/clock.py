@@ -9,7 +9,12 @@ import ctypes
 import sys
 import threading
 import time
+from functools import cache
+from pathlib import Path
+from platform import node
+from zlib import crc32
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 MARGIN_NS = 30_000  # of a wait that is not slept through
 SLACK_NS = 1_000
 _PR_SET_TIMERSLACK = 29  # from Linux's prctl.h; the slack belongs to the thread, and those that it starts inherit it
@@ -38,3 +43,10 @@ def _set_slack() -> bool:
         return ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0) == 0
     except (OSError, AttributeError):
         return False
+
+
+@cache
+def machine() -> int:
+    """A number of this machine since it was started: the same for all processes that share its clock."""
+    text = BOOT_ID.read_text(encoding="utf-8") if BOOT_ID.exists() else node()
+    return crc32(text.strip().encode())

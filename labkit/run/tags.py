@@ -6,6 +6,7 @@ _KINDS = {"g": 0, "w": 1, "e": 2}
 HEADER = 1  # a server's bookkeeping: who pushes what, computed from which version
 BARRIER = 2
 CONTROL = 3  # stop, checkpoint, final weights
+STAMP = 4  # of an emulated network: when a message was sent
 _FIRST = 8
 
 

@@ -1,95 +1,19 @@
 """The emulated network's rule, with a clock that stands still until a test moves it: every time is exact."""
 
-from collections import deque
-from dataclasses import dataclass, field
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from still_clock import LATENCY, TAG, StillClock, ranks, values
 
 from labkit.errors import LabError
 from labkit.machine.links import Link, parse_link
-from labkit.run.communicators import emulated
-from labkit.run.communicators.emulated import Emulated
+from labkit.run.communicators import arrivals
 from labkit.run.communicators.protocol import ANY
 from labkit.run.tags import BARRIER
-
-SLOW = Link("slow", 500e-6, 100e6, emulated=True)  # 500 us, and 10 ns for every byte
-LATENCY, TAG = 500_000, 8
-
-
-@dataclass(eq=False)
-class _Note:
-    peer: int
-    buffer: np.ndarray | None = None
-    tag: int = 0
-    here: bool = False
-
-
-@dataclass(eq=False)
-class _Mail:
-    """A communicator of one thread whose messages are there at once; all ranks of it share `boxes`."""
-
-    rank: int
-    size: int
-    boxes: list = field(default_factory=list)
-    regime: str = "real"
-    name: str = "a mailbox"
-    slow_to_leave: bool = False
-
-    def send(self, buffer, to, tag):
-        self.boxes[to][0].append((self.rank, tag, buffer.copy()))
-        return _Note(to, here=not self.slow_to_leave)
-
-    def receive(self, buffer, source, tag):
-        note = _Note(source, buffer, tag)
-        self.boxes[self.rank][1].append(note)
-        return note
-
-    def done(self, ticket):
-        letters, notes = self.boxes[self.rank]
-        for note in tuple(notes):
-            found = next((m for m in letters if m[1] == note.tag and note.peer in (ANY, m[0])), None)
-            if found:
-                letters.remove(found)
-                notes.remove(note)
-                note.peer, note.buffer[:], note.here = found[0], found[2], True
-        return ticket.here
-
-    def close(self):
-        self.boxes[self.rank] = None
-
-
-class _Clock:
-    def __init__(self, monkeypatch):
-        self.now = 10**15
-        self.start = self.now
-        monkeypatch.setattr(emulated, "now_ns", lambda: self.now)
-
-    def at(self, since_start_ns):
-        self.now = self.start + since_start_ns
-
-    def becomes_done(self, communicator, ticket, expected_ns):
-        """Whether the ticket is done from `expected_ns` after the start on, and not a nanosecond before."""
-        self.at(expected_ns - 1)
-        before = communicator.done(ticket)
-        self.at(expected_ns)
-        return (before, communicator.done(ticket)) == (False, True)
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    return _Clock(monkeypatch)
-
-
-def ranks(size, link=SLOW, **how):
-    boxes = [(deque(), []) for _ in range(size)]
-    return [Emulated(_Mail(rank, size, boxes, **how), link) for rank in range(size)]
-
-
-def values(count, start=0):
-    return np.arange(start, start + count, dtype=np.float32)
+    return StillClock(monkeypatch)
 
 
 def test_a_message_takes_latency_and_bytes_over_bandwidth(clock):
@@ -228,8 +152,8 @@ def test_ranks_of_two_machines_are_refused(clock, monkeypatch):
     one, two = ranks(2)
     one.send(values(10), 1, TAG)
     received = two.receive(np.zeros(10, np.float32), 0, TAG)
-    monkeypatch.setattr(emulated, "machine", lambda: 1)
-    with pytest.raises(LabError, match="another machine"):
+    monkeypatch.setattr(arrivals, "machine", lambda: 1)
+    with pytest.raises(LabError, match="two machines"):
         two.done(received)
 
 
@@ -245,51 +169,3 @@ def test_figures_beyond_the_emulation_are_told_once():
     with pytest.warns(UserWarning, match="below 200 us") as told:
         ranks(3, parse_link("emulated:5,100"))
     assert len(told) == 1
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    messages=st.lists(
-        st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(1, 5000), st.integers(0, 400_000)), max_size=12
-    ),
-    ports=st.integers(1, 2),
-    late=st.lists(st.booleans(), min_size=12, max_size=12),
-)
-def test_any_traffic_arrives_as_it_was_sent_and_no_port_carries_two_messages(messages, ports, late):
-    with pytest.MonkeyPatch.context() as patch:
-        clock = _Clock(patch)
-        everyone = ranks(3, Link("x", 500e-6, 100e6, ports=ports, emulated=True))
-        sends, receives, now = [], [], 0
-        for n, (source, to, count, pause) in enumerate(messages):
-            to = (source + 1) % 3 if to == source else to
-            now += pause
-            clock.at(now)
-            buffer = np.zeros(count, np.float32)
-            receives.append((everyone[to], buffer, source, TAG + n))
-            if not late[n]:
-                receives[-1] = (*receives[-1], everyone[to].receive(*receives[-1][1:]))
-            sends.append((everyone[source], everyone[source].send(values(count, n), to, TAG + n)))
-        receives = [r if len(r) == 5 else (*r, r[0].receive(*r[1:4])) for r in receives]
-        for communicator, ticket in [*sends, *((r[0], r[4]) for r in receives)]:
-            for _ in range(50):
-                if communicator.done(ticket):
-                    break
-                clock.now = max(clock.now, communicator.due_ns(ticket))
-            assert communicator.done(ticket)
-        for n, (_, buffer, *_rest) in enumerate(receives):
-            assert np.array_equal(buffer, values(len(buffer), n))
-        for rank in range(3):
-            out = [(t.free_ns - t.kept[1].nbytes * 10, t.free_ns) for c, t in sends if c.rank == rank]
-            into = [(t.end_ns - b.nbytes * 10, t.end_ns) for c, b, *_, t in receives if c.rank == rank]
-            assert most_at_a_time(out) <= ports and most_at_a_time(into) <= ports
-        for (_, sent), (*_, received) in zip(sends, receives, strict=True):
-            assert received.end_ns >= sent.free_ns + LATENCY
-
-
-def most_at_a_time(spans):
-    edges = sorted([(start, 1) for start, _ in spans] + [(end, -1) for _, end in spans])
-    held, most = 0, 0
-    for _, step in edges:
-        held += step
-        most = max(most, held)
-    return most
