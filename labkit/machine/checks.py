@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit.machine import folders, gpu, lab, libraries, processor
+from labkit.machine import folders, gpu, lab, libraries, mpi, processor
 
 Verdict = tuple[bool, str, str]
 SETUP = "type: make setup (without make: pip install -e .)"
@@ -91,6 +91,17 @@ def judge_simulator(said: str) -> Verdict:
     return not said, said or "a kernel ran and was right", SETUP
 
 
+def judge_mpi(found: dict) -> Verdict:
+    """`found`: see `mpi.try_ranks`."""
+    if "missing" in found:
+        return True, found["missing"], ""
+    if "fault" in found:
+        return False, found["fault"], found["advice"]
+    text = f"{found['library']} {found['version']} ({found['launcher']}), threads {found['thread_level']}"
+    text += f"; {found['ranks_started']} ranks started in {found['seconds']:.1f} s" + (" as root" * found["root"])
+    return True, f"{text}; more than {found['cores']} share cores", ""
+
+
 def judge_front_ends(present: dict[str, bool]) -> Verdict:
     missing = [name for name, there in present.items() if not there]
     text = f"missing: {', '.join(missing)}" if missing else "installed: " + ", ".join(present)
@@ -145,6 +156,7 @@ ITEMS = (
     Item("numba", libraries.numba_threads, judge_numba),
     Item("simulator", lambda: libraries.outcome(libraries.start_kernel(simulator=True)), judge_simulator),
     Item("gpu", gpu_and_toolkit, judge_gpu, needed=False),
+    Item("mpi", mpi.try_ranks, judge_mpi, needed=False),
     Item("shared memory", processor.shared_memory_bytes, judge_shared_memory, needed=False),
     Item("datasets", folders.datasets_folder, judge_datasets, needed=False),
     Item("browser", find_browser, judge_browser, needed=False),

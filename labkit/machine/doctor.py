@@ -1,16 +1,11 @@
 """Looks over the machine before a student does: can the lab run here, and what to type where it cannot."""
 
-import re
-import shutil
-import subprocess
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
-from labkit.machine import gpu
+from labkit.machine import gpu, mpi
 from labkit.machine.checks import ITEMS, SETUP, Item
-
-MPI_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,7 @@ def examine(items: Iterable[Item] = ITEMS) -> list[Check]:
     """Check every item, in order. Those that wait for a process of their own do so side by side."""
     items = list(items)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        waiting = {i.name: pool.submit(check, i) for i in items if i.name in ("simulator", "gpu")}
+        waiting = {i.name: pool.submit(check, i) for i in items if i.name in ("simulator", "gpu", "mpi")}
         done = {i.name: check(i) for i in items if i.name not in waiting}
         done |= {name: future.result() for name, future in waiting.items()}
     return [done[item.name] for item in items]
@@ -58,25 +53,5 @@ def report(checks: list[Check]) -> dict:
         "ok": can_run(checks),
         "checks": [asdict(c) for c in checks],
         "gpu": asdict(card) if card else None,
-        "mpi": mpi(),
+        "mpi": mpi.first_library(),
     }
-
-
-def mpi() -> dict[str, str] | None:
-    """Library and version of the MPI whose mpirun is on the PATH, or None."""
-    launcher = shutil.which("mpirun")
-    if launcher is None:
-        return None
-    try:
-        said = subprocess.run([launcher, "--version"], capture_output=True, text=True, timeout=MPI_TIMEOUT_S).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return parse_mpi(said)
-
-
-def parse_mpi(said: str) -> dict[str, str] | None:
-    """Library and version in what `mpirun --version` prints, or None if it is neither Open MPI nor MPICH."""
-    for library, pattern in (("Open MPI", r"\(Open MPI\) (\S+)"), ("MPICH", r"HYDRA[\s\S]*?Version:\s+(\S+)")):
-        if match := re.search(pattern, said):
-            return {"library": library, "version": match[1]}
-    return None

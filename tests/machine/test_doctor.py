@@ -2,15 +2,18 @@
 
 import dataclasses
 import json
+import sys
 
 import pytest
 
-from labkit.machine import checks
+from labkit.machine import checks, mpi
 from labkit.machine.checks import ITEMS, Item
-from labkit.machine.doctor import Check, can_run, check, examine, mpi, parse_mpi, report
+from labkit.machine.doctor import Check, can_run, check, examine, report
 from labkit.machine.gpu import Gpu
 
 H200 = Gpu("NVIDIA H200", (9, 0), 150_000_000_000, "580.95.05", (13, 0), 132)
+MPI = {"library": "Open MPI", "version": "5.0.11", "launcher": "mpiexec", "thread_level": "serialized"}
+MPI |= {"ranks_started": 2, "seconds": 0.6, "root": True, "cores": 2}
 OLD = dataclasses.replace(H200, driver="550.54.15", cuda=(12, 4))
 BY_NAME = {item.name: item for item in ITEMS}
 
@@ -27,6 +30,7 @@ WRONG = [
     ("gpu", (H200, (13, 4), "PTX version"), "newer than the driver", '"dev gpu"'),
     ("gpu", (OLD, (13, 0), "PTX version"), "newer than the driver", '"dev gpu12"'),
     ("gpu", (H200, None, "libNVVM cannot be found"), "does not run: libNVVM", '"dev gpu"'),
+    ("mpi", {"fault": "there is no MPI launcher", "advice": mpi.INSTALL}, "no MPI launcher", "pip install mpi4py"),
     ("shared memory", 64 * 2**20, "64 MiB", "--shm-size"),
     ("browser", None, "none", "apt-get install chromium"),
 ]
@@ -45,6 +49,8 @@ RIGHT = [
     ("gpu", (H200, (13, 4), "")),  # newer than the driver, and yet its kernel ran
     ("gpu", (H200, (13, 0), "")),
     ("gpu", (H200, None, "")),
+    ("mpi", {"missing": "no ranks under MPI on this system"}),
+    ("mpi", MPI),
     ("shared memory", None),
     ("shared memory", 2**30),
     ("browser", "chromium"),
@@ -91,7 +97,7 @@ def test_only_what_is_needed_stops_the_lab(item):
 
 def test_the_optional_ones_are_the_ones_the_lab_can_do_without():
     optional = {item.name for item in ITEMS if not item.needed}
-    assert optional == {"memory", "load", "blas", "gpu", "shared memory", "datasets", "browser"}
+    assert optional == {"memory", "load", "blas", "gpu", "mpi", "shared memory", "datasets", "browser"}
 
 
 def test_here_every_item_is_probed_and_the_lab_can_run():
@@ -124,9 +130,26 @@ def test_report_names_the_gpu(monkeypatch):
     ],
 )
 def test_mpi_is_recognised(said, library):
-    assert parse_mpi(said) == library
+    assert mpi.parse(said) == library
 
 
-def test_no_mpirun_no_mpi(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    assert mpi() is None
+def test_what_is_found_of_mpi_is_shown():
+    assert found("mpi", MPI).found == (
+        "Open MPI 5.0.11 (mpiexec), threads serialized; 2 ranks started in 0.6 s as root; more than 2 share cores"
+    )
+
+
+def test_without_a_launcher_there_is_no_mpi(monkeypatch):
+    monkeypatch.setenv(mpi.NAMED, "no/such/mpiexec")
+    assert mpi.first_library() is None
+    assert "no/such/mpiexec" in mpi.try_ranks()["fault"]
+
+
+def test_a_launcher_that_says_nothing_is_no_launcher(monkeypatch):
+    monkeypatch.setenv(mpi.NAMED, sys.executable)
+    assert mpi.first_library() is None
+    assert "neither Open MPI nor MPICH" in mpi.try_ranks()["fault"]
+
+
+def test_a_check_that_takes_too_long_is_a_finding():
+    assert "within 0.01 s" in mpi.try_ranks(timeout_s=0.01)["fault"]
