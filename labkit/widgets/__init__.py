@@ -16,6 +16,7 @@ from labkit.widgets.static_page import static_page
 from labkit.widgets.stepper import MoveStepper, stepper
 from labkit.widgets.studio import PartitionStudio, studio
 from labkit.widgets.timeline import TimelineView, timeline
+from labkit.widgets.topology import TopologyView, topology
 from labkit.widgets.training import TrainingView, training_view
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "PartitionStudio",
     "Roofline",
     "TimelineView",
+    "TopologyView",
     "TrainingView",
     "block_maps",
     "block_microscope",
@@ -44,5 +46,6 @@ __all__ = [
     "stepper",
     "studio",
     "timeline",
+    "topology",
     "training_view",
 ]
