@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from labkit import cli_data, cli_kernels, cli_machine, cli_networks, cli_partition, cli_plan, cli_run, cli_train
+from labkit import (
+    cli_cluster,
+    cli_data,
+    cli_kernels,
+    cli_machine,
+    cli_networks,
+    cli_partition,
+    cli_plan,
+    cli_run,
+    cli_schedule,
+    cli_train,
+)
 
 app = typer.Typer(
     name="labkit",
@@ -22,6 +33,8 @@ app.command()(cli_machine.doctor)
 app.command()(cli_networks.networks)
 app.command()(cli_train.train)
 app.command()(cli_partition.partition)
+app.command()(cli_schedule.schedule)
+app.add_typer(cli_cluster.app, name="cluster")
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_kernels.app, name="kernels")
 app.add_typer(cli_plan.app, name="plan")
