@@ -105,6 +105,6 @@ def cost(
 
 
 REMARK = (
-    "Staleness: none in mode sync; in mode async up to as much as the slowest worker lags; in mode ssp at most what "
-    "`bound` lets through. Memory: the optimiser's values on the servers only."
+    "Staleness: none in mode sync, without a bound in mode async; with ssp S, every other worker adds at most 2S + 1 "
+    "updates between the reading of the weights and the update. Memory: the optimiser's values on the servers only."
 )

@@ -75,6 +75,17 @@ def test_rings_and_trees_send_2p_minus_2_models(p):
         assert both["tree"] == (2 * (p - 1) * buckets, 2 * (p - 1) * S)
 
 
+@pytest.mark.parametrize("p", RANKS)
+def test_totals_of_doubling_and_halving(p):
+    """q ranks take part, the largest power of two up to p; the other p - q give and get all values once."""
+    rounds = p.bit_length() - 1
+    q = 1 << rounds
+    doubling = q * rounds + 2 * (p - q)
+    assert assert_counts("allreduce", LENET, p, algorithm="doubling") == (doubling, doubling * S)
+    halving = 2 * q * rounds + 2 * (p - q)
+    assert assert_counts("allreduce", LENET, p, algorithm="halving") == (halving, 2 * (p - 1) * S)
+
+
 @pytest.mark.parametrize("overlap", [True, False])
 @pytest.mark.parametrize("micro_batches", [1, 3])
 def test_timing_options_change_no_count(overlap, micro_batches):
