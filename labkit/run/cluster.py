@@ -96,8 +96,6 @@ def up(ranks: int, profile: str = "", timeout_s: float = 60.0, keep: bool = Fals
         raise
     seconds = time.monotonic() - began
     cluster_record.write(here, replace(record, engines=engines, seconds_to_start=round(seconds, 3)))
-    if not keep:
-        cluster_start.start_guard(here, record)
     return status()
 
 
@@ -165,10 +163,10 @@ def down(folder: Path | None = None) -> bool:
     processes = []
     if record.host == socket.gethostname():
         engines = [(e.pid, e.born) for e in record.engines if e.host == record.host]
-        processes = trees([record.controller, record.launcher, *engines])
+        processes = trees([record.controller, record.launcher, record.guard, *engines])
     if record.profile:
         _cancel(here)
-    end(processes)
+    end(one for one in processes if one.pid != os.getpid())  # the guard calls this too
     cluster_record.remove(here)
     for file in (here / "security").glob(f"*{ID}*.json"):
         with suppress(OSError):

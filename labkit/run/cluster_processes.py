@@ -15,6 +15,7 @@ import psutil
 Stamp = tuple[int, float]  # process id, and when it was born: numbers are used again
 _SAME_BIRTH_S = 0.5
 GUARD_EVERY_S = 0.5
+KILLED_S = 5.0  # what is killed is gone by then, unless the system itself is stuck
 
 
 def stamp(pid: int) -> Stamp:
@@ -31,8 +32,7 @@ def process(mark: Stamp | None) -> psutil.Process | None:
         return None
     try:
         found = psutil.Process(mark[0])
-        same = abs(found.create_time() - mark[1]) < _SAME_BIRTH_S
-        return found if same and found.status() != psutil.STATUS_ZOMBIE else None
+        return found if abs(found.create_time() - mark[1]) < _SAME_BIRTH_S and _runs(found) else None
     except psutil.Error:
         return None
 
@@ -52,17 +52,24 @@ def trees(marks: Iterable[Stamp | None]) -> list[psutil.Process]:
     return list(found.values())
 
 
-def end(processes: Iterable[psutil.Process], grace_s: float = 2.0) -> None:
+def end(processes: Iterable[psutil.Process], grace_s: float = 1.0) -> None:
     """Ask the processes to end, wait up to `grace_s`, and kill those that have not."""
     processes = list(processes)
-    for one in processes:
-        with suppress(psutil.Error):
-            one.terminate()
-    _, left = psutil.wait_procs(processes, timeout=grace_s)
-    for one in left:
-        with suppress(psutil.Error):
-            one.kill()
-    psutil.wait_procs(left, timeout=grace_s)
+    for how, patience_s in (("terminate", grace_s), ("kill", KILLED_S)):
+        for one in filter(_runs, processes):
+            with suppress(psutil.Error):
+                getattr(one, how)()
+        deadline = time.monotonic() + patience_s
+        while any(map(_runs, processes)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+def _runs(one: psutil.Process) -> bool:
+    """Not so of a process that only waits for its parent to take note of its end."""
+    try:
+        return one.is_running() and one.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def guard(folder: Path, owner: Stamp) -> None:

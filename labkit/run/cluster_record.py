@@ -26,8 +26,8 @@ class Engine:
 class Record:
     """ranks: how many were asked for. profile: whose settings, '' for this machine. host: of the controller and the
     launcher, processes there. owner: the process whose end takes the cluster down, None: `labkit cluster down` does.
-    scratch: folder of the launcher's own files, removed at the end. engines: none until all have answered. started:
-    seconds since 1970. broken: why it can no longer be used, or ''.
+    guard: the process that sees to it. scratch: folder of the launcher's own files, removed at the end. engines: none
+    until all have answered. started: seconds since 1970. broken: why it can no longer be used, or ''.
     """
 
     ranks: int
@@ -36,6 +36,7 @@ class Record:
     controller: Stamp | None = None
     launcher: Stamp | None = None
     owner: Stamp | None = None
+    guard: Stamp | None = None
     scratch: str = ""
     engines: tuple[Engine, ...] = ()
     started: float = 0.0
@@ -47,7 +48,9 @@ def read(folder: Path) -> Record | None:
     """The record in `folder`; None where there is none, or none that can be read."""
     try:
         found = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        stamps = {name: tuple(found[name]) if found[name] else None for name in ("controller", "launcher", "owner")}
+        stamps = {
+            name: tuple(found[name]) if found[name] else None for name in ("controller", "launcher", "owner", "guard")
+        }
         return Record(**(found | stamps | {"engines": tuple(Engine(**engine) for engine in found["engines"])}))
     except (OSError, ValueError, KeyError, TypeError):
         return None

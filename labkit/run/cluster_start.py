@@ -23,6 +23,7 @@ BEAT_MS = (
 )
 BEATS_MISSED = 80  # compiled code that holds a lock of Python's must not count as dead
 _LAST_LINES = 5
+LOG = "launcher.txt"
 LOGS = "look at the logs in "
 
 
@@ -36,8 +37,11 @@ def start(here: Path, ranks: int, profile: str, threads: int, keep: bool) -> Rec
     made = _cluster(here, config)
     made.start_controller_sync()
     record = cluster_record.write(here, replace(record, controller=_stamp_of(made.controller)))
+    if not keep:
+        record = cluster_record.write(here, replace(record, guard=_start_guard(here, owner)))
     made.start_engines_sync(ranks)
     (launched,) = made.engines.values()
+    _keep_log(here, launched)
     return cluster_record.write(here, replace(record, launcher=_stamp_of(launched)))
 
 
@@ -51,13 +55,6 @@ def await_ranks(here: Path, record: Record, deadline: float) -> tuple[Engine, ..
         return _ask(connected, record, max(1.0, deadline - time.monotonic()))
     finally:
         connected.close()
-
-
-def start_guard(here: Path, record: Record) -> None:
-    """Start the process that takes the cluster down when its owner is gone."""
-    words = [sys.executable, "-m", "labkit.run.cluster_processes", str(here), *map(str, record.owner)]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.Popen(words, start_new_session=True, **quiet)
 
 
 def call(name: str, *texts: str) -> str:
@@ -113,6 +110,13 @@ def _cluster(here: Path, config):
     return made
 
 
+def _start_guard(here: Path, owner: Stamp) -> Stamp:
+    """Start the process that takes the cluster down when its owner is gone."""
+    words = [sys.executable, "-m", "labkit.run.cluster_processes", str(here), *map(str, owner)]
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return stamp(subprocess.Popen(words, start_new_session=True, **quiet).pid)
+
+
 def _check(here: Path, record: Record, present: list[int], deadline: float) -> None:
     """LabError where the wait for the engines is in vain or too long."""
     missing = [rank for rank in range(record.ranks) if rank not in present]
@@ -139,11 +143,25 @@ def _ask(connected, record: Record, timeout_s: float) -> tuple[Engine, ...]:
     return tuple(Engine(i, *(a[name] for name in fields)) for i, a in sorted(answers.items()))
 
 
+def said(here: Path) -> str:
+    """What the MPI launcher of this machine and the engines have printed."""
+    path = here / "log" / LOG
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def _keep_log(here: Path, launched) -> None:
+    """Give the launcher's log a name of ours: ipyparallel removes its own when the launcher ends."""
+    ours = here / "log" / LOG
+    ours.unlink(missing_ok=True)
+    try:
+        os.link(launched.output_file, ours)
+    except OSError:  # it has ended already, or a batch system will write it
+        ours.write_text(launched.get_output(), encoding="utf-8")
+
+
 def _last_lines(here: Path) -> str:
-    """What the newest log of the launcher ends with."""
-    logs = sorted((here / "log").glob("ipengine*.log"), key=lambda path: path.stat().st_mtime)
-    lines = logs[-1].read_text(encoding="utf-8", errors="replace").splitlines() if logs else []
-    return " / ".join(line.strip() for line in lines[-_LAST_LINES:] if line.strip()) or "it says nothing"
+    lines = [line.strip() for line in said(here).splitlines() if line.strip()]
+    return " / ".join(lines[-_LAST_LINES:]) or "it says nothing"
 
 
 def _stamp_of(launched) -> Stamp | None:

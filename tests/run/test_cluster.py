@@ -134,7 +134,9 @@ def test_without_a_cluster_it_is_said_what_to_type(here):
 
 
 def test_a_record_comes_back_and_a_damaged_one_counts_as_none(tmp_path):
-    record = Record(2, "slurm", "node", (5, 1.5), None, (7, 2.5), "scratch", (Engine(0, 0, 9, 3.5, "node", None),))
+    record = Record(
+        2, "slurm", "node", (5, 1.5), None, (7, 2.5), (8, 2.5), "scratch", (Engine(0, 0, 9, 3.5, "node", None),)
+    )
     cluster_record.write(tmp_path, record)
     assert cluster_record.read(tmp_path) == record
     for text in ("", "[]", "{}", json.dumps({"ranks": 2})):
