@@ -115,11 +115,11 @@ def test_events_before_and_after_the_view_are_each_shown_once():
 def test_buttons_reach_the_run():
     run = BackgroundRun((event(k) for k in range(1000)), paused=True)
     view = training_view(run)
-    press = lambda command: view._command(view, {"command": command}, [])  # noqa: E731
+    press = lambda command: view._follower.command(view, {"command": command}, [])  # noqa: E731
     press("step")
     run.wait(10, until=lambda: run.count == 1 and run.state == "paused")
     press("nonsense")
-    view._command(view, "no dictionary", [])
+    view._follower.command(view, "no dictionary", [])
     assert run.count == 1
     press("stop")
     assert run.wait(10) == "stopped"
