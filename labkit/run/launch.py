@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 from labkit.errors import LabError
 from labkit.run import processes
+from labkit.run.failure import Spelling
 from labkit.run.rank_main import stream_file
 from labkit.run.stream import Tail
-from labkit.run.watch import LOOK_EVERY_S, Spelling, Watch
+from labkit.run.watch import LOOK_EVERY_S, Watch
 
 Line = tuple[str, object]  # (kind, payload) as a rank told it
 
@@ -18,7 +19,7 @@ def call_on_ranks(
 ) -> list[list[Line]]:
     """Call `function` ('module:name') with a `rank_main.Seat` on `ranks` ranks; what each told its stream, in order.
 
-    arguments: JSON for all ranks. threads: of BLAS and such, for each. Raises what `processes.start` raises, RankError
+    arguments: JSON for all ranks. threads: of BLAS and such, for each. Raises what `processes.start` raises, RunFailed
     where a rank fails, and LabError after `timeout_s`; in any case nothing is left behind.
     """
     told: list[list[Line]] = [[] for _ in range(ranks)]

@@ -73,11 +73,14 @@ def stream_file(rank: int) -> str:
 
 
 def describe(error: BaseException) -> dict:
-    """An exception as JSON: `lab` says whether it is a LabError, whose parts are kept apart."""
+    """An exception as JSON. lab: whether it is a LabError, whose parts are kept apart. place: (step, position) of the
+    instruction that raised it, if it says so.
+    """
     lab = isinstance(error, LabError)
-    what = error.what if lab else f"{type(error).__name__}: {' '.join(str(error).split())}"
+    what = getattr(error, "reason", error.what) if lab else f"{type(error).__name__}: {' '.join(str(error).split())}"
     ours = {"instead": error.instead, "status": error.status} if lab else {"instead": "", "status": 1}
-    return {"what": what, "lab": lab, "traceback": "".join(traceback.format_exception(error))} | ours
+    place = (error.step, error.position) if getattr(error, "position", -1) >= 0 else None
+    return {"what": what, "lab": lab, "place": place, "traceback": "".join(traceback.format_exception(error))} | ours
 
 
 def _do(folder: Path, orders: dict, row: Row, rank: int) -> None:

@@ -12,9 +12,10 @@ import pytest
 from labkit.errors import LabError
 from labkit.machine.processor import SHARED_MEMORY
 from labkit.run import mpi_library, processes
+from labkit.run.failure import RunFailed
 from labkit.run.rank_main import stream_file
 from labkit.run.stream import Tail
-from labkit.run.watch import RankError, Watch
+from labkit.run.watch import Watch
 
 TIMEOUT_S = 40
 STEPS, BAD_STEP, BAD_RANK = 40, 6, 1  # of `mpi_programs.ring`
@@ -64,34 +65,34 @@ def test_one_rank_and_what_it_tells():
     ("fault", "happened"),
     [
         ("kill", "was killed by SIGKILL"),
-        ("raise", "raised (IndexError: list index out of range)"),
+        ("raise", "failed: IndexError: list index out of range"),
         ("stop", "is stopped (SIGSTOP)"),
         ("stall", "has stalled"),
         ("exit", "ended with status 7"),
     ],
 )
 def test_a_fault_is_named_and_leaves_nothing(fault, happened):
-    with pytest.raises(RankError) as caught:
+    with pytest.raises(RunFailed) as caught:
         finish(processes.start("mpi_programs:ring", {"fault": fault}, 3))
     failure = caught.value.failure
     assert (failure.rank, failure.step, failure.position, failure.spelling) == (BAD_RANK, BAD_STEP, 0, "F0:3")
     assert failure.happened.startswith(happened)
     assert caught.value.status == 1
     assert {(w.rank, w.peer) for w in failure.waiting} == {(2, 1), (0, 2)}
-    assert str(failure).startswith(f"rank 1 {failure.happened} in step 6, instruction 0 (F0:3); rank 2 was waiting for")
+    assert str(failure).startswith(f"rank 1 in step 6, instruction 0 (F0:3) {failure.happened}; rank 2 was waiting")
 
 
 def test_a_labs_error_keeps_its_advice():
-    with pytest.raises(RankError) as caught:
+    with pytest.raises(RunFailed) as caught:
         finish(processes.start("mpi_programs:ring", {"fault": "refuse"}, 2))
-    assert caught.value.failure.happened == "ended (the loss is nan)"
+    assert caught.value.failure.happened == "failed: the loss is nan"
     assert (caught.value.instead, caught.value.status) == ("type a smaller learning rate", 1)
     assert "refuse" in caught.value.traceback
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 def test_a_killed_keeper_takes_its_rank_along():
-    with pytest.raises(RankError, match="rank 1 was killed by SIGKILL"):
+    with pytest.raises(RunFailed, match=r"rank 1 in step 6, .* was killed by SIGKILL"):
         finish(processes.start("mpi_programs:ring", {"fault": "keeper"}, 3))
 
 
@@ -138,7 +139,7 @@ finally:
 
 
 def test_a_function_that_is_not_there():
-    with pytest.raises(LabError, match="raised "):
+    with pytest.raises(LabError, match="failed: AttributeError"):
         finish(processes.start("mpi_programs:nothing", {}, 2))
 
 
