@@ -101,6 +101,9 @@ def _local(ranks: int, threads: int, scratch: str):
 def _cluster(here: Path, config):
     import ipyparallel
 
+    here.mkdir(parents=True, exist_ok=True)
+    if "batch_file_name" not in config.BatchEngineSetLauncher:
+        config.BatchEngineSetLauncher.batch_file_name = str(here / "engines.batch")  # not in the user's folder
     made = ipyparallel.Cluster(
         config=config, profile_dir=str(here), cluster_id=cluster.ID, load_profile=False, log_level=logging.ERROR
     )

@@ -160,6 +160,36 @@ def test_the_profile_for_slurm(monkeypatch):
     assert "account" not in script
 
 
+SLURM = {  # what the three commands of Slurm do, as far as the profile uses them, on this machine alone
+    "sbatch": """n=$(sed -n 's/^#SBATCH --ntasks=//p' "$1")
+N=$n setsid sh "$1" > "$JOBS/out" 2>&1 < /dev/null &
+echo "Submitted batch job $!" """,
+    "srun": """shift; exec "$MPIEXEC" --allow-run-as-root --oversubscribe -n "$N" "$@" """,
+    "scancel": """echo "$1" > "$JOBS/cancelled"; kill "$1" """,
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the stand-in for Slurm needs setsid")
+def test_ranks_from_a_batch_system(here, require, tmp_path, monkeypatch):
+    reason = works()
+    require(not reason, f"no cluster of MPI ranks here: {reason}")
+    from labkit.run.mpi_library import launcher
+
+    for name, script in SLURM.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("JOBS", str(tmp_path))
+    monkeypatch.setenv("MPIEXEC", str(launcher().path))
+    monkeypatch.chdir(tmp_path)
+    found = cluster.up(2, profile="slurm", timeout_s=TIMEOUT_S)
+    assert found.up and [e.rank for e in found.engines] == [0, 1] and found.engines[0].threads == 1
+    processes = processes_of(here)
+    cluster.down()
+    wait_until_gone(processes)
+    assert (tmp_path / "cancelled").read_text().strip().isdigit()
+
+
 def test_profiles_that_cannot_be_used(tmp_path):
     with pytest.raises(LabError, match="there is no profile 'slrum' — did you mean 'slurm'"):
         cluster_profiles.find("slrum")

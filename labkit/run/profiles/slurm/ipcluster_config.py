@@ -3,7 +3,7 @@
 The controller runs where the command is typed (a login node, or the node of a notebook); Slurm starts the engines on as
 many nodes as it takes, and `labkit cluster down` cancels the job. What the site has to offer:
 
-- A home folder that all nodes see: the engines read there where the controller is ($IPYTHONDIR moves it).
+- A home folder that all nodes see: logs and connection files lie there ($IPYTHONDIR moves them).
 - Nodes that can open TCP connections to the controller's machine.
 - The same Python environment on all nodes, with an MPI that srun can start: `srun --mpi=list` names what it knows; the
   Open MPI wheel knows pmix. With a system MPI, install mpi4py against that one.
