@@ -24,7 +24,7 @@ class TrainingView(anywidget.AnyWidget):
     what is said in words. state: log_loss, speed (steps a second of a replay), position (step shown; -1: the newest).
     """
 
-    _esm = esm("toggle.js", "units.js", "axes.js", "player.js", "training.js")
+    _esm = esm("toggle.js", "units.js", "axes.js", "player.js", "run_buttons.js", "training.js")
     _css = css()
     title = traitlets.Unicode().tag(sync=True)
     points = traitlets.Bytes().tag(sync=True)

@@ -13,10 +13,10 @@ from labkit.engine.background import BackgroundRun
 from labkit.engine.events import TrainEvent
 from labkit.errors import LabError
 from labkit.widgets import training_view
-from labkit.widgets._base import esm
 from labkit.widgets._series import COLUMNS, LARGEST_POINTS, Series, keep
+from labkit.widgets.training import TrainingView
 
-MODULE = esm("toggle.js", "units.js", "axes.js", "player.js", "training.js")
+MODULE = str(TrainingView._esm)
 
 
 def event(step: int, loss: float = 1.0, **others) -> TrainEvent:

@@ -100,10 +100,7 @@ function sentence(info, data, count, shown) {
     + `${short(held, "B")} held. ${info.reason}`;
 }
 
-// What a view holds: the numbers as they came, `last` the newest step, `at` the step that a replay has
-// reached (-1: the last).
-const isLive = (view) => ["running", "paused"].includes(view.info.state);
-const nowOf = (view) => (isLive(view) || view.at < 0 ? view.last : Math.min(view.at, view.last));
+// What a view holds: the numbers as they came, and what `run_buttons.js` asks for; its replay goes by steps.
 const countOf = (view) => upTo(view.data.step, nowOf(view));
 const phaseRows = (view) => ["FP", "BP", "KU"].map((name, k) => ({ name, value: phases(view.data, countOf(view))[k] }));
 const byteRows = (view) =>
@@ -141,32 +138,6 @@ function tables(view) {
   return [steps, others];
 }
 
-// The four buttons of a run that goes on, or of its replay.
-function runButtons(view, time, go, send) {
-  const rest = () => { if (time.playing()) time.pause(); go(nowOf(view)); };
-  const begin = () => { if (nowOf(view) >= view.last) view.at = 0; time.play(); };
-  const play = action("Pause", "p", () => {
-    if (isLive(view)) send(view.info.state === "paused" ? "play" : "pause");
-    else if (time.playing()) rest();
-    else begin();
-  });
-  const step = action("Step", "s", () => {
-    if (isLive(view)) return send("step");
-    rest();
-    go(view.data.step[Math.min(countOf(view), view.data.step.length - 1)] ?? 0);
-  });
-  const stop = action("Stop", "x", () => send("stop"));
-  const again = action("Restart", "r", () => { rest(); go(0); });
-  const follow = (replay) => {
-    play.say((isLive(view) ? view.info.state === "running" : time.playing()) ? "Pause" : "Play");
-    play.enable(isLive(view) || replay);
-    step.enable(isLive(view) || (replay && nowOf(view) < view.last));
-    stop.enable(isLive(view));
-    again.enable(replay);
-  };
-  return { all: [play, step, stop, again], rest, follow };
-}
-
 function render({ model, el: host }) {
   const view = { at: model.get("state").position };
   const go = (position) => { view.at = position; state.put({ position: Math.round(position) }); };
@@ -175,7 +146,8 @@ function render({ model, el: host }) {
     if (view.at >= view.last) go(view.at);
     return view.at < view.last;
   }, () => refresh());
-  const run = runButtons(view, time, go, (command) => model.send({ command }));
+  const next = () => view.data.step[Math.min(countOf(view), view.data.step.length - 1)] ?? 0;
+  const run = runButtons(view, time, go, (command) => model.send({ command }), next);
   const root = frame(host, "training", model.get("title"), keysOf(...run.all));
   const state = settings(model, () => { if (!time.playing()) view.at = state.get().position; refresh(); });
   const plots = pictures(view, state), status = statusLine(1000), data = tables(view);
@@ -195,9 +167,7 @@ function render({ model, el: host }) {
     position.limit(last);
     position.set(Math.round(now));
     place.hidden = !replay;
-    const replayed = time.playing() ? "replay" : "replay, paused";
-    const shown = isLive(view) || (info.live && now >= last) ? info.state : replayed;
-    const text = sentence(info, view.data, countOf(view), shown[0].toUpperCase() + shown.slice(1));
+    const text = sentence(info, view.data, countOf(view), shownOf(view, time));
     status.set(text);
     for (const one of plots) { one.name(text); one.redraw(); }
     for (const one of data) one.fill();
@@ -208,20 +178,12 @@ function render({ model, el: host }) {
     view.last = view.data.step.at(-1) ?? 0;
     refresh();
   }
-  // JupyterLab cuts the line to the kernel when it restarts it; no further message comes. Kept in the model, for the
-  // views of this run that are opened later.
-  const cut = () => isLive(view) && model.set("info", { ...view.info, state: "ended",
-    reason: "The kernel was restarted: this run has ended with it." });
-  model.on("comm_live_update", cut);
-  // Every message carries it.
-  model.on("change:info", receive);
-  receive();
+  const deaf = listen(model, view, receive);
   return () => {
     time.pause();
     state.close();
     for (const one of plots) one.close();
-    model.off("comm_live_update", cut);
-    model.off("change:info", receive);
+    deaf();
   };
 }
 
