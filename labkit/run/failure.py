@@ -57,7 +57,7 @@ class Failure:
         return tuple(doing for doing in self.others if doing.peer != NOBODY)
 
 
-class RunFailed(LabError):
+class RankError(LabError):
     """A run that ended because of one rank. failure: the parts of the message. traceback: what the rank raised."""
 
     def __init__(self, failure: Failure, instead: str, status: int = 1, traceback: str = ""):

@@ -19,7 +19,7 @@ def call_on_ranks(
 ) -> list[list[Line]]:
     """Call `function` ('module:name') with a `rank_main.Seat` on `ranks` ranks; what each told its stream, in order.
 
-    arguments: JSON for all ranks. threads: of BLAS and such, for each. Raises what `processes.start` raises, RunFailed
+    arguments: JSON for all ranks. threads: of BLAS and such, for each. Raises what `processes.start` raises, RankError
     where a rank fails, and LabError after `timeout_s`; in any case nothing is left behind.
     """
     told: list[list[Line]] = [[] for _ in range(ranks)]

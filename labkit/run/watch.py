@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from labkit.errors import LabError
 from labkit.run.board import FINISHED, RUNNING, WORKING, RankView
-from labkit.run.failure import RunFailed, Spelling, failure_of
+from labkit.run.failure import RankError, Spelling, failure_of
 from labkit.run.keeper import TOLD_TO_END
 from labkit.run.processes import Processes
 from labkit.run.rank_main import fault_file
@@ -38,7 +38,7 @@ class Watch:
         self._over_s: float | None = None
 
     def over(self) -> bool:
-        """Whether the run has ended well. Raises RunFailed or LabError for one that has failed."""
+        """Whether the run has ended well. Raises RankError or LabError for one that has failed."""
         run, now = self._run, time.monotonic()
         ended = run.process.poll()  # before the board is read: what the ranks wrote is then there
         views = [run.board.look(rank) for rank in range(run.ranks)]
@@ -78,7 +78,7 @@ class Watch:
             return LabError(raised["what"], raised["instead"], raised["status"])
         happened = f"failed: {raised['what']}"
         failure = failure_of(view, happened, views, self._spelling, place)
-        return RunFailed(failure, raised["instead"] or AGAIN, raised["status"], raised["traceback"])
+        return RankError(failure, raised["instead"] or AGAIN, raised["status"], raised["traceback"])
 
     def _launcher_gone(self, views: list[RankView], status: int) -> None:
         """The launcher ended before the ranks: it says why, or a keeper was killed."""
@@ -113,8 +113,8 @@ class Watch:
         elif now - seen_s > STALLED_S:
             raise self._failed(view, f"has stalled: no work and no progress for {now - view.progress_s:.1f} s", views)
 
-    def _failed(self, view: RankView, happened: str, views: list[RankView]) -> RunFailed:
-        return RunFailed(failure_of(view, happened, views, self._spelling), AGAIN)
+    def _failed(self, view: RankView, happened: str, views: list[RankView]) -> RankError:
+        return RankError(failure_of(view, happened, views, self._spelling), AGAIN)
 
 
 def _signal(number: int) -> str:

@@ -12,7 +12,7 @@ import pytest
 from labkit.errors import LabError
 from labkit.machine.processor import SHARED_MEMORY
 from labkit.run import mpi_library, processes
-from labkit.run.failure import RunFailed
+from labkit.run.failure import RankError
 from labkit.run.rank_main import stream_file
 from labkit.run.stream import Tail
 from labkit.run.watch import Watch
@@ -72,7 +72,7 @@ def test_one_rank_and_what_it_tells():
     ],
 )
 def test_a_fault_is_named_and_leaves_nothing(fault, happened):
-    with pytest.raises(RunFailed) as caught:
+    with pytest.raises(RankError) as caught:
         finish(processes.start("mpi_programs:ring", {"fault": fault}, 3))
     failure = caught.value.failure
     assert (failure.rank, failure.step, failure.position, failure.spelling) == (BAD_RANK, BAD_STEP, 0, "F0:3")
@@ -83,7 +83,7 @@ def test_a_fault_is_named_and_leaves_nothing(fault, happened):
 
 
 def test_a_labs_error_keeps_its_advice():
-    with pytest.raises(RunFailed) as caught:
+    with pytest.raises(RankError) as caught:
         finish(processes.start("mpi_programs:ring", {"fault": "refuse"}, 2))
     assert caught.value.failure.happened == "failed: the loss is nan"
     assert (caught.value.instead, caught.value.status) == ("type a smaller learning rate", 1)
@@ -92,7 +92,7 @@ def test_a_labs_error_keeps_its_advice():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 def test_a_killed_keeper_takes_its_rank_along():
-    with pytest.raises(RunFailed, match=r"rank 1 in step 6, .* was killed by SIGKILL"):
+    with pytest.raises(RankError, match=r"rank 1 in step 6, .* was killed by SIGKILL"):
         finish(processes.start("mpi_programs:ring", {"fault": "keeper"}, 3))
 
 
