@@ -1,12 +1,12 @@
 """What happened, or would happen: the one type that the simulator, a run and every picture share."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 REGIMES = ("real", "emulated", "simulated")
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One instruction of one rank, from its start to its end.
 
     step: number of the step; position: of the instruction in the rank's list. lane: 'main', 'network' or 'server'.

@@ -30,7 +30,10 @@ _FAMILIES = {
         {},
     ),
     "reduce": _Family({"linear": reduce.linear, "tree": reduce.tree}, {}),
-    "bcast": _Family({"linear": broadcast.linear, "tree": broadcast.tree}, {"chain": broadcast.chain}),
+    "bcast": _Family(
+        {"linear": broadcast.linear, "tree": broadcast.tree, "scatter": broadcast.scatter},
+        {"chain": broadcast.chain, "pipeline": broadcast.pipeline},
+    ),
 }
 ALGORITHMS = {
     op: (*family.plain, *(f"{name}K" for name in family.numbered), *([LIBRARY] if op == "allreduce" else []))
