@@ -169,3 +169,32 @@ def test_figures_beyond_the_emulation_are_told_once():
     with pytest.warns(UserWarning, match="below 200 us") as told:
         ranks(3, parse_link("emulated:5,100"))
     assert len(told) == 1
+
+
+def test_a_lane_that_was_woken_late_sends_as_if_it_had_been_in_time(clock):
+    one, two = ranks(2)
+    one.send(values(1000), 1, TAG)
+    received = two.receive(np.zeros(1000, np.float32), 0, TAG)
+    assert not two.done(received)
+    clock.at(LATENCY + 40_000 + 70_000)  # 70 us late
+    assert two.done(received)
+    clock.at(LATENCY + 40_000 + 100_000)  # 30 us of work on what came
+    assert two.send(values(1000), 0, TAG).free_ns == clock.start + LATENCY + 40_000 + 30_000 + 40_000
+
+
+def test_who_did_not_wait_is_not_late(clock):
+    one, two = ranks(2)
+    one.send(values(1000), 1, TAG)
+    clock.at(5_000_000)  # the rank computed while the message came
+    assert two.done(two.receive(np.zeros(1000, np.float32), 0, TAG))
+    assert two.send(values(1000), 0, TAG).free_ns == clock.now + 40_000
+
+
+def test_more_than_half_the_latency_is_nobodys_oversleeping(clock):
+    one, two = ranks(2)
+    one.send(values(1000), 1, TAG)
+    received = two.receive(np.zeros(1000, np.float32), 0, TAG)
+    assert not two.done(received)
+    clock.at(50_000_000)
+    assert two.done(received)
+    assert two.send(values(1000), 0, TAG).free_ns == clock.now - LATENCY // 2 + 40_000

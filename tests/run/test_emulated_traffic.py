@@ -10,6 +10,7 @@ from still_clock import LATENCY, SLOW, TAG, StillClock, ranks, values
 
 from labkit.machine.links import Link
 from labkit.schedule.collectives import ALGORITHMS, LIBRARY, moves
+from labkit.schedule.simulate import collective_seconds
 
 
 @settings(max_examples=60, deadline=None)
@@ -30,10 +31,10 @@ def test_any_traffic_arrives_as_it_was_sent_and_no_port_carries_two_messages(mes
             now += pause
             clock.at(now)
             buffer = np.zeros(count, np.float32)
-            receives.append((everyone[to], buffer, source, TAG + n))
+            receives.append((everyone[to], buffer, source, TAG + 4 * n))
             if not late[n]:
                 receives[-1] = (*receives[-1], everyone[to].receive(*receives[-1][1:]))
-            sends.append((everyone[source], everyone[source].send(values(count, n), to, TAG + n)))
+            sends.append((everyone[source], everyone[source].send(values(count, n), to, TAG + 4 * n)))
         receives = [r if len(r) == 5 else (*r, r[0].receive(*r[1:4])) for r in receives]
         for communicator, ticket in [*sends, *((r[0], r[4]) for r in receives)]:
             for _ in range(50):
@@ -101,8 +102,6 @@ CASES = [(op, how) for op, family in ALGORITHMS.items() for how in family if how
 @pytest.mark.parametrize(("op", "how"), [*CASES, ("bcast", "chain3")])
 @pytest.mark.parametrize("size", [2, 3, 5, 8])
 def test_a_collective_takes_what_the_simulator_says(monkeypatch, op, how, size):
-    from labkit.schedule.simulate import collective_seconds
-
     for count in (7, 1000):
         took, vectors = seconds_of(StillClock(monkeypatch), op, how, size, count)
         assert took == pytest.approx(collective_seconds(op, how, size, count, SLOW), abs=1e-6)

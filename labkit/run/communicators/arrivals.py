@@ -27,7 +27,8 @@ class Message:
 @dataclass(eq=False, slots=True)
 class Receiving:
     """message: the one that this receive is for, None while its stamp is not here. below: the data's own ticket, None
-    while the sender is not known. complete: whether the data is in the buffer, whatever the time.
+    while the sender is not known. complete: whether the data is in the buffer, whatever the time. asked_ns: when its
+    lane began to wait for it.
     """
 
     peer: int
@@ -36,6 +37,12 @@ class Receiving:
     below: Ticket | None
     message: Message | None = None
     complete: bool = False
+    asked_ns: int | None = None
+
+    @property
+    def end_ns(self) -> int | None:
+        """When the message is all there, as far as that is known."""
+        return None if self.message is None else self.message.end_ns
 
 
 class Arrivals:
@@ -66,8 +73,7 @@ class Arrivals:
         self._match()
         if ticket.below is not None and not ticket.complete:
             ticket.complete = self._inner.done(ticket.below)
-        end = None if ticket.message is None else ticket.message.end_ns
-        return ticket.complete and end is not None and now >= end
+        return ticket.complete and ticket.end_ns is not None and now >= ticket.end_ns
 
     def _read_stamps(self, ticket: Receiving) -> None:
         while self._noticed(ticket):
@@ -93,6 +99,8 @@ class Arrivals:
 
     def _give_ports(self, now: int) -> None:
         """To what has arrived by now, first come, first served."""
+        if not self._coming:
+            return
         for message in sorted((m for m in self._coming if m.arrival_ns <= now), key=lambda m: m.arrival_ns):
             message.end_ns = self._ports.take(message.arrival_ns, message.held_ns)
         self._coming = [m for m in self._coming if m.end_ns is None]
