@@ -12,6 +12,7 @@ from labkit.widgets.hypergraph_view import HypergraphView, hypergraph_view
 from labkit.widgets.microscope import BlockMicroscope, block_microscope
 from labkit.widgets.roofline import KernelPoint, Roofline, roofline
 from labkit.widgets.scheduler import BlockScheduler, block_scheduler
+from labkit.widgets.staleness import StalenessView, staleness
 from labkit.widgets.static_page import static_page
 from labkit.widgets.stepper import MoveStepper, stepper
 from labkit.widgets.studio import PartitionStudio, studio
@@ -31,6 +32,7 @@ __all__ = [
     "NetworkAnatomy",
     "PartitionStudio",
     "Roofline",
+    "StalenessView",
     "TimelineView",
     "TopologyView",
     "TrainingView",
@@ -42,6 +44,7 @@ __all__ = [
     "hypergraph_view",
     "network_anatomy",
     "roofline",
+    "staleness",
     "static_page",
     "stepper",
     "studio",
