@@ -127,6 +127,8 @@ def _fault(i: Instruction) -> str:
         return "needs either a range of layers or the weights of a piece"
     if (i.op in MARKS) != (i.peer is not None):
         return "needs the number of a rank" if i.op in MARKS else "takes no rank"
+    if (i.peer is not None and i.peer < 0) or i.micro < 0 or i.piece < 0:
+        return "has a negative number"
     if i.item and i.item not in ITEMS:
         return f"cannot work on {i.item!r}"
     if not i.item and i.op not in (*COMPUTE, "serve", "wait"):
@@ -134,6 +136,8 @@ def _fault(i: Instruction) -> str:
     wanted = {"push": "g", "pull": "w", "U": "w"}.get(i.op)
     if i.item and wanted and i.item != wanted:
         return f"works on {wanted}, not on {i.key}"
+    if (i.item and i.op == "serve") or (i.micro and i.op not in ("F", "B")) or (i.piece and i.item not in ("g", "w")):
+        return "has something that it has no use for"
     if i.background and i.op in (*COMPUTE, "wait", "serve"):
         return "cannot go to the network lane"
     return _how_fault(i)

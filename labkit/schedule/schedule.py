@@ -28,7 +28,8 @@ class Schedule:
     ranks: the instructions of each rank. A run repeats them step after step; the lanes of a rank never wait for a step
         to end, only for what a `wait` or a message asks of them.
 
-    Raises LabError where lengths differ or an instruction names a layer, piece, rank or micro-batch that is not there.
+    Raises LabError where lengths differ, a share is negative, a piece lies outside of the parameters, or an instruction
+    names a layer, piece, rank or micro-batch that is not there.
     """
 
     scheme: str
@@ -41,11 +42,23 @@ class Schedule:
         if not self.ranks or len(self.shares) != len(self.ranks):
             what = f"a schedule of {len(self.ranks)} ranks with shares for {len(self.shares)}"
             raise LabError(what, "give one list of instructions and one tuple of samples per rank, for at least one")
+        self._check_parts()
         for rank, program in enumerate(self.ranks):
             for position, instruction in enumerate(program):
                 fault = self._fault(rank, instruction)
                 if fault:
                     raise LabError(f"rank {rank}, instruction {position} ({instruction}): {fault}", "mend the schedule")
+
+    def _check_parts(self) -> None:
+        """Refuse shares and pieces that cannot be."""
+        for rank, share in enumerate(self.shares):
+            if any(samples < 0 for samples in share):
+                raise LabError(f"rank {rank} has a share of {share} samples", "give whole numbers from 0 up")
+        values = self.network.parameters
+        for number, (start, stop) in enumerate(self.pieces):
+            if not 0 <= start <= stop <= values:
+                what = f"piece {number} holds the values {start} to {stop} of {values:,}"
+                raise LabError(what, f"let it start and stop between 0 and {values}")
 
     def __str__(self) -> str:
         head = f"{self.scheme}: {self.network.name}, batch {self.batch}, {self.size} ranks"

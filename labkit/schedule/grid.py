@@ -1,0 +1,79 @@
+"""The grid of time and ranks in text, with the offending cell marked: where a fault happens, and what is around it.
+
+        round     3          4          5          6
+        rank 0    B0:13      [allreduce g0 ring]
+        rank 1    B0:13      reduce g0>0 tree ...
+
+Columns are rounds of an execution without clocks (`execution`), not seconds: those that meet stand in one column.
+"""
+
+from labkit.schedule.execution import Execution
+from labkit.schedule.faults import Fault
+from labkit.schedule.lanes import Cell
+from labkit.schedule.schedule import Schedule
+from labkit.schedule.stretches import stretches_of
+
+MOST_RANKS = 12  # that are drawn; those next to the fault's, when there are more
+LONGEST = 20  # characters of a spelling; longer ones are cut
+LANES = {"main": "", "network": " &", "server": " serve"}
+LEGEND = "[ ] the fault; ... waits for ever; & network lane; columns are rounds, not seconds"
+
+
+def grid(schedule: Schedule, fault: Fault, width: int = 100) -> str:
+    """Draw the rounds around `fault`, at most `width` characters wide (but wide enough for one round).
+
+    Every lane of a rank that does something in these rounds has a row.
+    """
+    cells = _cells(schedule, fault)
+    marked = next(cell for cell in cells if (cell.rank, cell.position, cell.step) == _place(fault))
+    near = _near(schedule.size, fault.rank)
+    text = {cell: _text(schedule, cell, cell is marked) for cell in cells if cell.rank in near}
+    label = len(f"rank {max(near)} serve") + 2
+    wide = max(map(len, text.values())) + 2
+    columns = max((width - label) // wide, 1)
+    first = max(0, min(marked.column - columns * 2 // 3, max(cell.column for cell in text) + 1 - columns))
+    shown = range(first, first + columns)
+    lines = ["round".ljust(label) + "".join(str(n).ljust(wide) for n in shown)]
+    for rank in near:
+        for lane, sign in LANES.items():
+            row = {c.column: text[c] for c in text if (c.rank, c.lane) == (rank, lane) and c.column in shown}
+            if row or lane == "main":
+                lines.append(f"rank {rank}{sign}".ljust(label) + "".join(row.get(n, "").ljust(wide) for n in shown))
+    if len(near) < schedule.size:
+        lines.append(f"({schedule.size - len(near)} more ranks)")
+    return "\n".join(line.rstrip() for line in [*lines, LEGEND])
+
+
+def _place(fault: Fault) -> tuple[int, int, int]:
+    return fault.rank, fault.position, fault.step
+
+
+def _cells(schedule: Schedule, fault: Fault) -> list[Cell]:
+    """What an execution does up to the fault's step and the next, and what its lanes are stuck in.
+
+    An instruction that is never come to stands after everything that its rank does.
+    """
+    execution = Execution(schedule, stretches_of(schedule), fault.step + 2).run()
+    cells = execution.cells + [
+        Cell(lane.rank, lane.name, lane.step, lane.op.position, lane.clock, done=False) for lane in execution.stuck
+    ]
+    if not any((cell.rank, cell.position, cell.step) == _place(fault) for cell in cells):
+        program = schedule.ranks[fault.rank]
+        lane = program[fault.position].lane if program else "main"
+        after = max((cell.column + 1 for cell in cells if cell.rank == fault.rank), default=0)
+        cells.append(Cell(fault.rank, lane, fault.step, fault.position, after))
+    return cells
+
+
+def _near(size: int, rank: int) -> range:
+    """The ranks that are drawn."""
+    first = max(0, min(rank - MOST_RANKS // 2, size - MOST_RANKS))
+    return range(first, min(first + MOST_RANKS, size))
+
+
+def _text(schedule: Schedule, cell: Cell, marked: bool) -> str:
+    program = schedule.ranks[cell.rank]
+    spelled = str(program[cell.position]).removesuffix(" &") if cell.position < len(program) else "(nothing)"
+    spelled = spelled if len(spelled) <= LONGEST else spelled[: LONGEST - 2] + ".."
+    spelled = f"[{spelled}]" if marked else spelled
+    return spelled if cell.done else f"{spelled} ..."

@@ -1,0 +1,110 @@
+"""Rules between workers and parameter servers that need no execution.
+
+Every push is taken by one `serve` and answered once, so a worker pulls as often as it pushes, after it; a server serves
+as often per step as it is pushed to, in one mode; and a piece has one server, which in mode sync all workers push to.
+"""
+
+from collections import defaultdict
+
+from labkit.schedule.faults import Fault, fault, ranks, times
+from labkit.schedule.schedule import Schedule
+
+
+def serving_faults(schedule: Schedule) -> list[Fault]:
+    """Pushes, pulls and serves that do not fit each other, counted over one step."""
+    pushes, pulls, serves = _positions(schedule)
+    if not (pushes or pulls or serves):
+        return []
+    return [
+        *_answers(schedule, pushes, pulls),
+        *_serves(schedule, pushes, serves),
+        *_modes(schedule, serves),
+        *_owners(schedule, pushes, serves),
+    ]
+
+
+def _positions(schedule: Schedule) -> tuple[dict, dict, dict]:
+    """Positions of pushes and pulls by (worker, server, piece), of serves by server."""
+    pushes, pulls, serves = defaultdict(list), defaultdict(list), defaultdict(list)
+    for rank, program in enumerate(schedule.ranks):
+        for position, i in enumerate(program):
+            if i.op == "serve":
+                serves[rank].append(position)
+            elif i.op in ("push", "pull") and schedule.values(i):
+                (pushes if i.op == "push" else pulls)[rank, i.peer, i.piece].append(position)
+    return pushes, pulls, serves
+
+
+def _answers(schedule: Schedule, pushes: dict, pulls: dict) -> list[Fault]:
+    """One pull for each push of a piece, and after it."""
+    found = []
+    for worker, server, piece in sorted({*pushes, *pulls}):
+        out, into = pushes.get((worker, server, piece), []), pulls.get((worker, server, piece), [])
+        few = min(len(out), len(into))
+        if len(out) > len(into):
+            what = f"the server answers {times(len(out))}, and w{piece} is pulled {times(few)}"
+            instead = f"add 'pull w{piece}<{server}' after it"
+            found.append(fault(schedule, "hang", worker, out[few], 0, what, instead))
+        elif len(into) > len(out):
+            what = f"a server answers a push, and g{piece} is pushed {times(few)}, not {times(len(into))}"
+            instead = f"put 'push g{piece}>{server}' before it, or leave it out"
+            found.append(fault(schedule, "hang", worker, into[few], 0, what, instead))
+        else:
+            early = next((b for a, b in zip(out, into, strict=True) if b < a), None)
+            if early is not None:
+                what = "it would wait for the answer to a push that comes after it (the first step needs no pull)"
+                instead = f"put 'push g{piece}>{server}' before it"
+                found.append(fault(schedule, "hang", worker, early, 0, what, instead))
+    return found
+
+
+def _serves(schedule: Schedule, pushes: dict, serves: dict) -> list[Fault]:
+    """As many serves as pushes on every server."""
+    found = []
+    for server in sorted({key[1] for key in pushes} | {*serves}):
+        arrive = sorted((worker, p) for (worker, to, _), row in pushes.items() if to == server for p in row)
+        given = serves.get(server, [])
+        if not given:
+            worker, position = arrive[0]
+            what, instead = f"rank {server} never serves", f"give rank {server} {len(arrive)} times 'serve sync'"
+            found.append(fault(schedule, "hang", worker, position, 0, what, instead))
+        elif len(given) != len(arrive):
+            what = f"{len(arrive)} pushes arrive in a step, and it serves {times(len(given))}"
+            instead = f"write 'serve' {times(len(arrive))}: workers times the pieces that this server keeps"
+            position = given[min(len(given) - 1, len(arrive))]
+            found.append(fault(schedule, "hang", server, position, 0, what, instead))
+    return found
+
+
+def _modes(schedule: Schedule, serves: dict) -> list[Fault]:
+    """One mode on every server."""
+    found = []
+    for server, positions in sorted(serves.items()):
+        first = schedule.ranks[server][positions[0]].how
+        other = next((p for p in positions if schedule.ranks[server][p].how != first), None)
+        if other is not None:
+            what = f"this server began in mode {first}, and who gets which is chance"
+            found.append(fault(schedule, "hang", server, other, 0, what, f"write 'serve {first}' everywhere here"))
+    return found
+
+
+def _owners(schedule: Schedule, pushes: dict, serves: dict) -> list[Fault]:
+    """One server for each piece, which in mode sync every worker pushes to equally often."""
+    found, owner = [], {}
+    for worker, server, piece in sorted(pushes, key=lambda key: (key[2], key[0], key[1])):
+        position = pushes[worker, server, piece][0]
+        if owner.setdefault(piece, server) != server:
+            what = f"g{piece} is also pushed to rank {owner[piece]}, and the two would keep weights that differ"
+            found.append(fault(schedule, "maths", worker, position, 0, what, f"push it to rank {owner[piece]}"))
+    for piece, server in sorted(owner.items()):
+        if not serves.get(server) or schedule.ranks[server][serves[server][0]].how != "sync":
+            continue
+        counts = {worker: len(pushes.get((worker, server, piece), [])) for worker in schedule.workers}
+        most = max(range(schedule.size), key=lambda worker: counts.get(worker, 0))
+        absent = [worker for worker, count in counts.items() if count < counts.get(most, 0)]
+        if absent:
+            what = f"the server waits for g{piece} of all workers, and {ranks(absent)} push it less often"
+            position = pushes[most, server, piece][counts[absent[0]]]
+            instead = f"give {ranks(absent)} 'push g{piece}>{server}', and one 'serve sync' more for each to the server"
+            found.append(fault(schedule, "hang", most, position, 0, what, instead))
+    return found
