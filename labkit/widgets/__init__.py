@@ -9,6 +9,7 @@ from labkit.widgets.block_maps import BlockMaps, block_maps
 from labkit.widgets.convolution import ConvolutionWalk, convolution_walk
 from labkit.widgets.descent import GradientDescentStepper, gradient_descent_stepper
 from labkit.widgets.hypergraph_view import HypergraphView, hypergraph_view
+from labkit.widgets.live_run import LiveRun, live_run
 from labkit.widgets.microscope import BlockMicroscope, block_microscope
 from labkit.widgets.roofline import KernelPoint, Roofline, roofline
 from labkit.widgets.scheduler import BlockScheduler, block_scheduler
@@ -28,6 +29,7 @@ __all__ = [
     "GradientDescentStepper",
     "HypergraphView",
     "KernelPoint",
+    "LiveRun",
     "MoveStepper",
     "NetworkAnatomy",
     "PartitionStudio",
@@ -42,6 +44,7 @@ __all__ = [
     "convolution_walk",
     "gradient_descent_stepper",
     "hypergraph_view",
+    "live_run",
     "network_anatomy",
     "roofline",
     "staleness",

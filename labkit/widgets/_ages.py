@@ -32,7 +32,7 @@ class Ages:
     """What records have said so far. Events may come too: they say when each worker computed a step."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count, self.news = 0, 0
         self._counts: Counter[tuple[int, int, int]] = Counter()
         self._newest: deque = deque(maxlen=LANES)
         self._times: dict[tuple[int, int], tuple[float, float]] = {}
@@ -40,6 +40,7 @@ class Ages:
     def add(self, items: Iterable) -> None:
         """Take in what is a record or an event of `items`; everything else is for others."""
         for item in flat(items):
+            self.news += 1
             if is_record(item):
                 self.count += 1
                 self._counts[int(item.rank), int(item.piece), int(item.staleness)] += 1

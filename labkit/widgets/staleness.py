@@ -29,8 +29,8 @@ LEGEND = (
 class StalenessView(anywidget.AnyWidget):
     """Histogram and lanes; make one with `staleness`.
 
-    counts, lanes: see `_ages.Ages`. info: count, ranks, pieces, timed, bound, and state and reason of a run that is
-    followed. state: rank and piece (-1: all), last (how many of the newest steps the lanes show).
+    counts, lanes: see `_ages.Ages`. info: count, ranks, pieces, timed, bound, state and reason of a run that is
+    followed, news (how many came; the page draws anew when `info` changes). state: rank and piece (-1: all), last (how many of the newest steps the lanes show).
     """
 
     _esm = esm("choice.js", "units.js", "fills.js", "staleness.js")
@@ -48,6 +48,7 @@ class StalenessView(anywidget.AnyWidget):
             self.counts, self.lanes = ages.counts(), ages.lanes()
             self.info = {
                 "count": ages.count,
+                "news": ages.news,
                 "ranks": ages.ranks,
                 "pieces": ages.pieces,
                 "timed": ages.timed,
