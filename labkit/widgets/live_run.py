@@ -24,7 +24,8 @@ class LiveRun(anywidget.AnyWidget):
     """Bars of all ranks and the loss; make one with `live_run`.
 
     moments, losses: see `_progress.Progress`. info: ranks, steps (of all, 0: not known), state and reason of the run,
-    live, news (how many came; the page draws anew when `info` changes). state: log_loss, replay (seconds that a replay takes), position (of a replay, in per cent; -1: its end).
+    live, news (how many came; the page draws anew when `info` changes). state: log_loss, replay (seconds that a replay
+    takes), position (of a replay, in per cent; -1: its end).
     """
 
     _esm = esm("toggle.js", "units.js", "axes.js", "player.js", "fills.js", "run_buttons.js", "live_run.js")

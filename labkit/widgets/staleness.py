@@ -30,7 +30,8 @@ class StalenessView(anywidget.AnyWidget):
     """Histogram and lanes; make one with `staleness`.
 
     counts, lanes: see `_ages.Ages`. info: count, ranks, pieces, timed, bound, state and reason of a run that is
-    followed, news (how many came; the page draws anew when `info` changes). state: rank and piece (-1: all), last (how many of the newest steps the lanes show).
+    followed, news (how many came; the page draws anew when `info` changes). state: rank and piece (-1: all), last (how
+    many of the newest steps the lanes show).
     """
 
     _esm = esm("choice.js", "units.js", "fills.js", "staleness.js")
