@@ -190,11 +190,11 @@ def test_who_did_not_wait_is_not_late(clock):
     assert two.send(values(1000), 0, TAG).free_ns == clock.now + 40_000
 
 
-def test_more_than_half_the_latency_is_nobodys_oversleeping(clock):
+def test_more_than_most_of_the_latency_is_nobodys_oversleeping(clock):
     one, two = ranks(2)
     one.send(values(1000), 1, TAG)
     received = two.receive(np.zeros(1000, np.float32), 0, TAG)
     assert not two.done(received)
     clock.at(50_000_000)
     assert two.done(received)
-    assert two.send(values(1000), 0, TAG).free_ns == clock.now - LATENCY // 2 + 40_000
+    assert two.send(values(1000), 0, TAG).free_ns == clock.now - LATENCY * 3 // 4 + 40_000

@@ -45,7 +45,7 @@ def test_any_traffic_arrives_as_it_was_sent_and_no_port_carries_two_messages(mes
         for n, (_, buffer, *_rest) in enumerate(receives):
             assert np.array_equal(buffer, values(len(buffer), n))
         for rank in range(3):
-            out = [(t.free_ns - t.kept[1].nbytes * 10, t.free_ns) for c, t in sends if c.rank == rank]
+            out = [(t.free_ns - t.buffer.nbytes * 10, t.free_ns) for c, t in sends if c.rank == rank]
             into = [(t.message.end_ns - b.nbytes * 10, t.message.end_ns) for c, b, *_, t in receives if c.rank == rank]
             assert most_at_a_time(out) <= ports and most_at_a_time(into) <= ports
         for (_, sent), (*_, received) in zip(sends, receives, strict=True):

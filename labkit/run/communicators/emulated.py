@@ -9,9 +9,10 @@ s travels with each message as a stamp of the clock that all processes of one ma
 machines are refused. What arrives is what was sent, bit by bit; only when `done` says so is put off. Nobody waits here:
 `due_ns` tells a waiting thread how long it may sleep.
 
-A thread is woken some 50 us after its time, later where ranks share cores. No network is to blame for that, so a lane's
-lag is remembered, up to half the latency, and its next message is stamped as if the lane had been woken in time: lags
-do not add up from message to message. What the rank computes in between counts in full.
+A thread is woken some 50 us after its time, later where ranks share cores, and the calls of this file take time, too.
+No network is to blame for that: each lane has a lag, up to most of the latency, and its messages are stamped as if it
+had been woken in time and the calls had cost nothing, so that lags do not add up from message to message. What the rank
+does in between counts in full.
 
 Bookkeeping (tags that carry no payload: barriers, who pushes) goes at the speed of the communicator below: nobody
 counts it, and a real network would let it ride with the message that follows.
@@ -25,25 +26,28 @@ import numpy as np
 
 from labkit.errors import LabError
 from labkit.machine.links import Link, remark
-from labkit.run.clock import machine, now_ns, sleep_until
-from labkit.run.communicators.arrivals import Arrivals, Receiving
+from labkit.run.clock import now_ns, sleep_until
+from labkit.run.communicators.arrivals import Arrivals, Receiving, is_inside, stamp
 from labkit.run.communicators.ports import Ports
 from labkit.run.communicators.protocol import Communicator, Ticket
 from labkit.run.cpu_use import Meter
 from labkit.run.tags import STAMP, carries_payload
 
-LEAST_NAP_NS = 200_000  # between two looks at messages that nobody waits for
+LEAST_LOOK_NS = 100_000  # between two looks at a message whose data is not here
+LEAST_NAP_NS = 200_000  # the same where nobody waits for it any more
 
 
 @dataclass(eq=False, slots=True)
 class Sending:
-    """parts: the stamp's and the message's tickets below. kept: what these still read. free_ns: when the sender's port
-    is free again. left: whether the communicator below is done with it. asked_ns: when its lane began to wait for it.
+    """parts: tickets below, of the stamp and of what is not inside it; kept: what they still read. free_ns: when the
+    sender's port is free again. left: whether the communicator below is done with it. asked_ns: when its lane began to
+    wait for it.
     """
 
     peer: int
-    parts: tuple[Ticket, Ticket]
-    kept: tuple[np.ndarray, np.ndarray]
+    buffer: np.ndarray
+    parts: list[Ticket]
+    kept: list[np.ndarray]
     free_ns: int
     left: bool = False
     asked_ns: int | None = None
@@ -57,8 +61,7 @@ class Sending:
 class Emulated:
     """Communicator `inner`, slowed down to `link`. Its lanes share the ports. For the methods see `protocol`.
 
-    For one tag, receive from ANY or from named ranks, not now from one and now from the other. `meter` counts the CPU
-    time of this process. Below the figures that an emulation gets right, rank 0 warns.
+    `meter` counts the CPU time of this process. Below the figures that an emulation gets right, rank 0 warns.
     """
 
     def __init__(self, inner: Communicator, link: Link):
@@ -79,22 +82,26 @@ class Emulated:
         """Start sending a copy of `buffer`, so that it is free again when the port is."""
         if not carries_payload(tag):
             return self.inner.send(buffer, to, tag)
-        now, held = self._lane_now(), self._held_ns(buffer)
-        kept = buffer.copy()
+        began, held = now_ns(), self._held_ns(buffer)
+        ready, kept = began - self._lag(), [] if is_inside(buffer) else [buffer.copy()]
         with self._lock:
-            free = self._ports.take(now, held)
-            stamp = np.array([free - held, machine(), tag, held], np.int64)
-            parts = self.inner.send(stamp, to, STAMP), self.inner.send(kept, to, tag)
-            ticket = Sending(to, parts, (stamp, kept), free)
+            free = self._ports.take(ready, held)
+            kept.append(stamp(free - held, tag, held, buffer))
+            parts = [self.inner.send(kept[-1], to, STAMP), *(self.inner.send(data, to, tag) for data in kept[:-1])]
+            ticket = Sending(to, buffer, parts, kept, free)
             self._leaving.append(ticket)
+        self._set_lag(now_ns() - ready)
         return ticket
 
     def receive(self, buffer: np.ndarray, source: int, tag: int) -> Ticket:
         """Start receiving."""
         if not carries_payload(tag):
             return self.inner.receive(buffer, source, tag)
+        ready = now_ns() - self._lag()
         with self._lock:
-            return self._arrivals.receive(buffer, source, tag)
+            ticket = self._arrivals.receive(buffer, source, tag)
+        self._set_lag(now_ns() - ready)
+        return ticket
 
     def allreduce(self, buffer: np.ndarray) -> Ticket:
         """Refused: LabError. Nobody outside of the library sees the messages of its own all-reduce."""
@@ -108,28 +115,29 @@ class Emulated:
         if not isinstance(ticket, Sending | Receiving):
             return self.inner.done(ticket)
         if ticket.asked_ns is None:
-            ticket.asked_ns = self._lane_now()
+            ticket.asked_ns = now_ns() - self._lag()
         over = self._sent(ticket) if isinstance(ticket, Sending) else self._arrived(ticket)
         if over:
-            in_time = max(ticket.asked_ns, ticket.end_ns)
-            self._lane.lag_ns = min(now_ns() - in_time, self._latency_ns // 2)
+            self._set_lag(now_ns() - max(ticket.asked_ns, ticket.end_ns))
         return over
 
     def due_ns(self, ticket: Ticket) -> int:
         """When to ask `done` again, as a time of `clock.now_ns`; 0 for bookkeeping: as soon as one likes.
 
-        Until the data is here for real it is well before the message's time, because some libraries move data only
-        while somebody asks.
+        It is before the message's time while its data is not here for real: some libraries move a long message in
+        several turns, and only while both ranks ask.
         """
-        now = now_ns()
-        if isinstance(ticket, Sending):
-            return ticket.free_ns if ticket.left else min(ticket.free_ns, now + self._latency_ns // 2)
-        if not isinstance(ticket, Receiving):
+        if not isinstance(ticket, Sending | Receiving):
             return 0
+        now, all_ns = now_ns(), self._latency_ns + self._held_ns(ticket.buffer)
+        waited = 0 if ticket.asked_ns is None else now - ticket.asked_ns
+        look = now + min(max(LEAST_LOOK_NS, all_ns // 8, waited // 16), all_ns * 3 // 4)
+        if isinstance(ticket, Sending):
+            return ticket.free_ns if ticket.left else min(ticket.free_ns, look)
         if ticket.message is None:  # it was not sent yet, or only just now
-            return now + (self._latency_ns + self._held_ns(ticket.buffer)) * 3 // 4
+            return now + all_ns * 3 // 4 if is_inside(ticket.buffer) else look
         due = ticket.message.arrival_ns + ticket.message.held_ns if ticket.end_ns is None else ticket.end_ns
-        return due if ticket.complete else min(due, now + self._latency_ns // 2)
+        return due if ticket.complete else min(due, look)
 
     def close(self) -> None:
         """Leave."""
@@ -137,9 +145,12 @@ class Emulated:
             self._leaving = []
             self.inner.close()
 
-    def _lane_now(self) -> int:
-        """The time that it would be for this lane if it had been woken in time."""
-        return now_ns() - getattr(self._lane, "lag_ns", 0)
+    def _lag(self) -> int:
+        """How late this lane is, in ns."""
+        return getattr(self._lane, "lag_ns", 0)
+
+    def _set_lag(self, late_ns: int) -> None:
+        self._lane.lag_ns = min(late_ns, self._latency_ns * 3 // 4)
 
     def _arrived(self, ticket: Receiving) -> bool:
         if ticket.complete and ticket.end_ns is not None:
