@@ -1,11 +1,13 @@
 """What the simulator says about the schemes: qualitative findings that notebooks build on, as modelled times."""
 
+from dataclasses import replace
+
 import pytest
 
 from labkit.machine.links import parse_link
 from labkit.network import zoo
 from labkit.schedule.costs import Costs, flops_costs
-from labkit.schedule.simulate import simulate
+from labkit.schedule.simulate import simulate, simulated_staleness
 from labkit.schemes import build
 
 
@@ -66,3 +68,19 @@ def test_round_robin_is_slower_than_greedy_on_vgg16():
 def test_ranks_that_compute_do_not_help_where_the_network_is_slow():
     """Small batches on a slow link: more ranks take longer than one."""
     assert step_s("master", "lenet5", 8, "emulated:500,100") > step_s("single", "lenet5", 1)
+
+
+@pytest.mark.parametrize("servers", ["1", "sharded"])
+def test_a_slow_worker_is_stale_unless_there_is_a_bound(servers):
+    """Two workers with one sample and one with 30: without a bound the two run away, with one they are held back."""
+    network = zoo.get("lenet5")
+    costs = Costs(flops_costs(network, 1e9, 1e10), parse_link("fdr"), 1e10)
+
+    def stalest(**mode) -> int:
+        schedule = build("parameter-server", network, 3 + (servers == "1"), 32, servers=servers, **mode)
+        uneven = replace(schedule, shares=(*schedule.shares[:-3], (1,), (1,), (30,)))
+        return max(update.staleness for update in simulated_staleness(uneven, costs, steps=12))
+
+    assert stalest(mode="sync") == 0
+    for bound in (0, 1, 2):
+        assert 0 < stalest(mode="ssp", bound=bound) <= 2 * (2 * bound + 1) < stalest(mode="async")
