@@ -198,3 +198,15 @@ def test_more_than_most_of_the_latency_is_nobodys_oversleeping(clock):
     clock.at(50_000_000)
     assert two.done(received)
     assert two.send(values(1000), 0, TAG).free_ns == clock.now - LATENCY * 3 // 4 + 40_000
+
+
+def test_after_a_barrier_nobody_is_late(clock):
+    one, two = ranks(2)
+    one.send(values(1000), 1, TAG)
+    received = two.receive(np.zeros(1000, np.float32), 0, TAG)
+    assert not two.done(received)
+    clock.at(LATENCY + 40_000 + 70_000)
+    assert two.done(received)
+    one.send(np.zeros(1), 1, BARRIER)
+    assert two.done(two.receive(np.zeros(1), 0, BARRIER))
+    assert two.send(values(1000), 0, TAG).free_ns == clock.now + 40_000

@@ -113,7 +113,10 @@ class Emulated:
     def done(self, ticket: Ticket) -> bool:
         """Whether its time has come, and its data too."""
         if not isinstance(ticket, Sending | Receiving):
-            return self.inner.done(ticket)
+            over = self.inner.done(ticket)
+            if over:  # a barrier, say: from here on all begin anew
+                self._set_lag(0)
+            return over
         if ticket.asked_ns is None:
             ticket.asked_ns = now_ns() - self._lag()
         over = self._sent(ticket) if isinstance(ticket, Sending) else self._arrived(ticket)
