@@ -76,9 +76,9 @@ def _rows(rows: object, key: str, what: str, fits) -> list[list]:
     if not isinstance(rows, list) or len(rows) > MOST_RANKS * 16:
         raise LabError(f"a schedule's {key!r} is {_short(rows)}", f"write a list of lists of {what}")
     for number, row in enumerate(rows):
-        wrong = next((value for value in row if not fits(value)), None) if isinstance(row, list) else row
-        if wrong is not None or not isinstance(row, list):
-            raise LabError(f"{key!r} of a schedule has {_short(wrong)} in row {number}", f"write lists of {what}")
+        wrong = [value for value in row if not fits(value)] if isinstance(row, list) else [row]
+        if wrong:
+            raise LabError(f"{key!r} of a schedule has {_short(wrong[0])} in row {number}", f"write lists of {what}")
     return rows
 
 

@@ -81,4 +81,4 @@ def buckets(network: Network, bucket_bytes: int) -> tuple[Piece, ...]:
 
 def overlapping(pieces: Iterable[Piece], start: int, stop: int) -> tuple[int, ...]:
     """Numbers of the pieces that share a value with [start, stop)."""
-    return tuple(n for n, piece in enumerate(pieces) if piece.start < stop and start < piece.stop)
+    return tuple(n for n, piece in enumerate(pieces) if max(piece.start, start) < min(piece.stop, stop))

@@ -103,7 +103,7 @@ def _numbers(number: int, told: str, known: dict[int, list]) -> list[int]:
 
 def _instructions(number: int, line: str) -> list[Instruction]:
     try:
-        return [parse(part) for part in line.split(";") if part.strip()]
+        return [parse(part.strip()) for part in line.split(";") if part.strip()]
     except LabError as error:
         raise LabError(f"line {number}: {error.what}", error.instead) from None
 
