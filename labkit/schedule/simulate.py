@@ -33,8 +33,9 @@ def simulate(schedule: Schedule, costs: Costs, steps: int = 1, events: bool = Tr
     """The events of `steps` steps, by their start; regime 'simulated'. The same again for the same arguments.
 
     Lanes: main, network and server, see `instruction`. Messages: see `simulator.network`. A move of a collective is
-    over when both its directions are; then what is added takes its time. A `serve` begins when the push that it takes
-    is there, and ends when its answers have left. A rank without samples computes nothing.
+    over when both its directions are; then what is added takes its time. A rank without samples computes nothing. Every
+    instruction is one event, but a `serve` up to four: waiting for a push, receiving it, the update, and the answers,
+    whose event takes no time because the server does not wait until they have left.
 
     events: False keeps only the first and the last event of each lane: enough for `Timeline.seconds`, and faster.
 
@@ -163,5 +164,5 @@ def _ends(entries: list[tuple]) -> list[tuple]:
 
 
 def _event(entry: tuple) -> Event:
-    start, lane, step, position, one, end, sent = entry
-    return Event(lane // len(LANES), step, position, one.lane, one.spelling, one.kind, start, end, *sent[1:])
+    start, lane, step, position, _, end, kind, one, messages = entry
+    return Event(lane // len(LANES), step, position, one.lane, one.spelling, kind, start, end, *messages[1:])

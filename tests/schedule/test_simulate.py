@@ -153,8 +153,8 @@ def test_events_have_the_bytes_of_the_traffic():
             theirs = [row for row in rows if (row.rank, row.position) == (rank, position)]
             assert sum(e.bytes_sent for e in mine) == 2 * sum(row.bytes for row in theirs)
             assert sum(e.messages for e in mine) == 2 * sum(row.messages for row in theirs)
-    inside = sum(e.bytes_sent for e in events if e.peers == (-1,))
-    assert inside == 2 * 7 * 48
+    library = [e for e in events if e.spelling == "allreduce g1 mpi"]
+    assert {(e.bytes_sent, e.messages, len(e.peers)) for e in library} == {(48, 1, 6)} and len(library) == 14
     assert sum(e.bytes_received for e in events) == sum(e.bytes_sent for e in events)
 
 
@@ -174,7 +174,10 @@ def test_without_events_the_seconds_stay():
         (("recv g0<1 &; wait g0", "F0:1"), ["rank 0 (network lane)", "wait g0"]),
         (("serve async", "F0:1"), ["rank 0 (server lane)", "serve async"]),
         (("F0:1", "push g0>0"), ["rank 1", "push g0>0", "rank 0 serves nobody"]),
-        (("serve async", "pull w0<0; push g0>0"), ["rank 1", "pull w0<0"]),
+        (
+            ("serve sync; serve sync", "push g0>0; pull w0<0; send g1>2", "recv g1<1; push g0>0; pull w0<0"),
+            ["rank 0 (server lane)", "rank 1", "pull w0<0", "rank 2", "recv g1<1"],
+        ),
     ],
 )
 def test_a_deadlock_names_ranks_and_instructions(lists, names):

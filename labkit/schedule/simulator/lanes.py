@@ -1,18 +1,17 @@
 """The lanes of a rank: each a generator that yields the time at which it wants to go on, or None while it waits.
 
 What it waits for puts it back on the clock: a message (`SimulatedNetwork.hand_over`), the network lane (`_release`),
-an instruction handed to the network lane (`_issue`), a push (`Server.admit`).
+an instruction handed to the network lane (`_issue`), a push (`Server.announce`).
 """
 
 from collections import defaultdict, deque
 from collections.abc import Generator
-from functools import partial
 from heapq import heappush
 
 from labkit.schedule.costs import Costs
 from labkit.schedule.schedule import Schedule
 from labkit.schedule.simulator.network import SimulatedNetwork
-from labkit.schedule.simulator.operations import CALCULATE, PULL, PUSH, SUBJECTS, WAIT, Operation
+from labkit.schedule.simulator.operations import CALCULATE, PULL, PUSH, SUBJECTS, WAIT, Operation, Rows
 
 LANES = ("main", "network", "server")
 Going = Generator[float | None, float, float]
@@ -40,8 +39,9 @@ class Lane:
 class World:
     """What the lanes of a simulation share.
 
-    events: (start_s, lane's number, step, position, operation, end_s, messages). versions: of the weights that each
-    rank holds of each piece; read: of those that its gradients are computed with; answers: on their way from a server.
+    events: (start_s, lane's number, step, position, turn, end_s, kind, operation, messages); several events of one
+    instruction have turns 0, 1, ... answers: versions of the weights that a server has sent, by channel. stale: the
+    fields of `Stale` records.
     """
 
     def __init__(self, schedule: Schedule, costs: Costs, steps: int):
@@ -52,10 +52,70 @@ class World:
         self.overhead_s = costs.overhead_s
         self.events: list[tuple] = []
         self.servers: dict[int, object] = {}  # Server by rank
-        self.versions: defaultdict[tuple[int, int], int] = defaultdict(int)
-        self.read: dict[tuple[int, int], int] = {}
         self.answers: defaultdict[int, deque[int]] = defaultdict(deque)
-        self.stale: list[tuple[int, int, int, int, int]] = []  # fields of `Stale`
+        self.stale: list[tuple[int, int, int, int, int]] = []
+
+    def note(self, lane: Lane, start: float, end: float, kind: str, messages: Rows, turn: int = 0) -> None:
+        """An event of the instruction that the lane is at."""
+        step, position, operation = lane.at
+        self.events.append((start, lane.number, step, position, turn, end, kind, operation, messages))
+
+
+class Served:
+    """What a worker has to do with parameter servers.
+
+    versions: of the weights that it holds of each piece; reads: step -> of those that F has begun with. open: pushes
+    that are not answered yet. skipped: pulls that had nothing to take, with their positions, by piece.
+    """
+
+    def __init__(self, world: World, rank: int):
+        self.world, self.rank = world, rank
+        self.versions: defaultdict[int, int] = defaultdict(int)
+        self.reads: dict[int, tuple[int, int]] = {}  # piece -> (step, version)
+        self.open: defaultdict[int, int] = defaultdict(int)
+        self.skipped: dict[int, tuple[int, Operation]] = {}
+
+    def read(self, step: int, pieces: tuple[int, ...]) -> None:
+        """F begins: the first one of a step to use a piece settles what its gradients are computed with."""
+        for piece in pieces:
+            if piece not in self.reads or self.reads[piece][0] != step:
+                self.reads[piece] = (step, self.versions[piece])
+
+    def push(self, lane: Lane, now: float) -> Going:
+        """Gradients to a server; to the rank's own they are there at once. The server is told when they leave."""
+        step, _, operation = lane.at
+        network, piece, server = self.world.network, operation.piece, operation.peer
+        if self.world.overhead_s:
+            now = yield now + self.world.overhead_s
+        if not operation.size:
+            return now
+        read_in, version = self.reads.get(piece, (-1, 0))
+        self.open[piece] += 1
+        push = (self.rank, step, piece, operation.size, version if read_in == step else self.versions[piece])
+        self.world.servers[server].announce(push, now)
+        if server == self.rank:
+            return now
+        return (yield network.send(now, self.rank, server, network.channel(self.rank, server, operation.tag), push[3]))
+
+    def pull(self, lane: Lane, now: float) -> Going:
+        """The server's answer to the last push of the piece; before the first push there is none."""
+        _, position, operation = lane.at
+        network, piece = self.world.network, operation.piece
+        if self.world.overhead_s:
+            now = yield now + self.world.overhead_s
+        if not self.open[piece]:
+            self.skipped[piece] = (position, operation)
+            return now
+        channel = network.channel(operation.peer, self.rank, operation.tag)
+        arrivals = network.arrivals.get(channel)
+        if arrivals:
+            now = yield max(now, arrivals.popleft())
+        else:
+            network.waiting[channel].append((now, 0.0, lane.number, lane.resume))
+            now = yield None
+        self.versions[piece] = self.world.answers[channel].popleft()
+        self.open[piece] -= 1
+        return now
 
 
 class Worker:
@@ -67,6 +127,7 @@ class Worker:
         self.queue: deque[tuple[int, int, Operation]] = deque()
         self.pending: defaultdict[str, int] = defaultdict(int)  # background instructions that are not done, by item
         self.wanted: str | None = None  # what the main lane waits for: an item, or '' for everything
+        self.served = Served(world, rank)
         self.main.set(self._main())
         self.main.wake(world.network, 0.0)
         self.behind.set(self._behind())
@@ -82,8 +143,8 @@ class Worker:
                 lane.at = (step, position, operation)
                 start, action = now, operation.action
                 if action == CALCULATE:
-                    for piece in operation.reads:
-                        world.read[self.rank, piece] = world.versions[self.rank, piece]
+                    if operation.reads:
+                        self.served.read(step, operation.reads)
                     now = yield now + overhead_s + operation.seconds
                 elif action == WAIT:
                     if self._busy(operation.key):
@@ -91,8 +152,10 @@ class Worker:
                         now = yield None
                     now = yield now + overhead_s
                 else:
-                    now = yield from self._communicate(lane, step, operation, now)
-                world.events.append((start, lane.number, step, position, operation, now, operation.messages))
+                    now = yield from self._communicate(lane, now)
+                world.note(lane, start, now, operation.kind, operation.messages)
+        if self.served.skipped:
+            now = yield from self._settle(now)
         lane.at = None
         yield None
 
@@ -103,11 +166,24 @@ class Worker:
             while not self.queue:
                 lane.at = None
                 now = yield None
-            step, position, operation = lane.at = self.queue.popleft()
-            start = now
-            now = yield from self._communicate(lane, step, operation, now)
-            world.events.append((start, lane.number, step, position, operation, now, operation.messages))
+            lane.at = self.queue.popleft()
+            start, operation = now, lane.at[2]
+            now = yield from self._communicate(lane, now)
+            world.note(lane, start, now, operation.kind, operation.messages)
             self._release(operation.key, now)
+
+    def _settle(self, now: float) -> Going:
+        """At the end, take the answers that no `pull` has taken, because the first step's had nothing to take."""
+        if self._busy(""):
+            self.wanted = ""
+            now = yield None
+        for position, operation in self.served.skipped.values():
+            while self.served.open[operation.piece]:
+                self.main.at = (self.world.steps - 1, position, operation)
+                start = now
+                now = yield from self._communicate(self.main, now)
+                self.world.note(self.main, start, now, operation.kind, operation.messages)
+        return now
 
     def _issue(self, one: tuple[int, int, Operation], now: float) -> None:
         self.pending[one[2].key] += 1
@@ -124,16 +200,18 @@ class Worker:
             self.wanted = None
             self.main.wake(self.world.network, now)
 
-    def _communicate(self, lane: Lane, step: int, operation: Operation, now: float) -> Going:
-        if operation.action == PUSH:
-            return self._push(step, operation, now)
-        if operation.action == PULL:
-            return self._pull(lane, operation, now)
-        return self._transfer(lane, operation, now)
+    def _communicate(self, lane: Lane, now: float) -> Going:
+        """What the lane is at."""
+        action = lane.at[2].action
+        if action == PUSH:
+            return self.served.push(lane, now)
+        if action == PULL:
+            return self.served.pull(lane, now)
+        return self._transfer(lane, now)
 
-    def _transfer(self, lane: Lane, operation: Operation, now: float) -> Going:
+    def _transfer(self, lane: Lane, now: float) -> Going:
         """The moves of an instruction, one after the other; a move is over when both its directions are."""
-        world, network, rank = self.world, self.world.network, self.rank
+        world, network, rank, operation = self.world, self.world.network, self.rank, lane.at[2]
         overhead_s, add_s_per_byte, tags = world.overhead_s, world.add_s_per_byte, network.tags
         outward = network.channel(rank, 0, operation.tag)
         inward = network.channel(0, rank, operation.tag)
@@ -157,35 +235,4 @@ class Worker:
                 if arrival > over:
                     over = arrival
             now = yield over + add_s
-        return now
-
-    def _push(self, step: int, operation: Operation, now: float) -> Going:
-        """Gradients to a server; to one's own they are there at once."""
-        world, network = self.world, self.world.network
-        if world.overhead_s:
-            now = yield now + world.overhead_s
-        version = world.read.get((self.rank, operation.piece), 0)
-        counted = operation.peer != self.rank and operation.size > 0
-        push = (self.rank, step, operation.piece, operation.size, version, counted)
-        server = world.servers[operation.peer]
-        if not counted:
-            server.admit(push, now)
-            return now
-        channel = network.channel(self.rank, operation.peer, operation.tag)
-        network.waiting[channel].append((0.0, 0.0, next(network.numbers), partial(server.admit, push)))
-        return (yield network.send(now, self.rank, operation.peer, channel, operation.size))
-
-    def _pull(self, lane: Lane, operation: Operation, now: float) -> Going:
-        """The server's answer to the last push of the piece."""
-        world, network = self.world, self.world.network
-        if world.overhead_s:
-            now = yield now + world.overhead_s
-        channel = network.channel(operation.peer, self.rank, operation.tag)
-        arrivals = network.arrivals.get(channel)
-        if arrivals:
-            now = yield max(now, arrivals.popleft())
-        else:
-            network.waiting[channel].append((now, 0.0, lane.number, lane.resume))
-            now = yield None
-        world.versions[self.rank, operation.piece] = world.answers[channel].popleft()
         return now

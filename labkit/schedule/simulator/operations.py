@@ -12,11 +12,10 @@ from labkit.schedule.costs import PHASES, Costs, Seconds
 from labkit.schedule.instruction import ADD, COLLECTIVES, COMPUTE, MESSAGES, Instruction
 from labkit.schedule.pieces import layer_ranges, overlapping
 from labkit.schedule.schedule import Schedule
-from labkit.schedule.traffic import INSIDE_LIBRARY
 
 CALCULATE, TRANSFER, WAIT, PUSH, PULL, SERVE = range(6)
 ACTIONS = {**dict.fromkeys(COMPUTE, CALCULATE), "wait": WAIT, "push": PUSH, "pull": PULL, "serve": SERVE}
-KINDS = ("compute", "communicate", "wait", "communicate", "communicate", "compute")  # of the events of each action
+KINDS = ("compute", "communicate", "wait", *["communicate"] * 3)  # of the events of each action
 SUBJECTS = ("g", "w", "e", "push", "pull")  # what messages between two ranks can be about, for each piece
 SHORT_BYTES = 2048  # up to here MPICH's all-reduce takes recursive doubling, above it halving (src/mpi/coll/allreduce)
 
@@ -40,7 +39,7 @@ class Operation:
     in `Event`.
 
     key, piece, peer: of the item, as in `Instruction`. tag: number of the item, which messages are matched by.
-    size: bytes of the item. seconds: of computing. reads: pieces whose weights FP uses here, for the first micro-batch.
+    size: bytes of the item. seconds: of computing. reads: pieces whose weights F uses, where a server will ask.
     """
 
     action: int
@@ -110,7 +109,7 @@ class _Maker:
 
     def reads(self, i: Instruction) -> tuple[int, ...]:
         """Pieces that F works with, where somebody will ask how old they were."""
-        if not self.served or i.op != "F" or i.micro:
+        if not self.served or i.op != "F":
             return ()
         return overlapping(self.schedule.pieces, self.ranges[i.layers[0]].start, self.ranges[i.layers[1] - 1].stop)
 
@@ -146,7 +145,7 @@ def rows_of(op: str, how: str, rank: int, ranks: int, root: int, values: int) ->
     if ranks == 1 or not values:
         return NO_ROWS
     alike = moves(op, "doubling" if size <= SHORT_BYTES else "halving", rank, ranks, root, values)
-    return Rows(_summed(alike).rows, size, size, 1, (INSIDE_LIBRARY,))
+    return Rows(_summed(alike).rows, size, size, 1, tuple(other for other in range(ranks) if other != rank))
 
 
 def _between_two(op: str, peer: int, size: int, added: int) -> Rows:

@@ -1,12 +1,15 @@
-"""The server lane of a rank: takes pushes in the order in which they arrive, updates, and answers with the weights.
+"""The server lane of a rank: takes pushes in the order in which they leave, updates, and answers with the weights.
 
-sync: the gradients of a piece are added up over its workers; the last one's serve updates, and answers them all.
-async: updates with each, and answers. ssp with bound s: the same, but the answer is held back while the worker has
-pushed the piece more than s times more often than the slowest of its workers; the serve that changes this sends it.
+A push is announced when it leaves (`run.server` sends a few bytes ahead, which take no time here); the server then
+waits for the one that was announced first. Answers leave while it goes on with the next.
 
-A worker that computes its push k + 1 (counted from 0) of a piece has had an answer when every other had pushed k - s
-times at least, and no other can push more than k + s + 1 times before it does: with W workers an update's staleness is
-at most (W - 1)(2s + 1).
+sync: the gradients of a piece are added up over its workers, in the order of their ranks; when all are, the server
+updates, and answers them all. async: updates with each, and answers. ssp with bound s: the same, but the answer is
+held back while the worker has pushed the piece more than s times more often than the slowest of its workers; the serve
+that changes this sends it.
+
+A worker begins its step k (from 0) when every other has pushed k - s times at least; no other can push more than
+k + s + 1 times before it does. With W workers an update's staleness is therefore at most (W - 1)(2s + 1).
 """
 
 from collections import defaultdict, deque
@@ -14,11 +17,10 @@ from functools import lru_cache
 
 from labkit.network.graph import FLOAT_BYTES
 from labkit.schedule.simulator.lanes import Going, Lane, World
-from labkit.schedule.simulator.operations import Operation, Rows, tag_of
+from labkit.schedule.simulator.operations import NO_ROWS, Operation, Rows, tag_of
 
-# Gradients of a worker: (worker, its step, piece, bytes, version of the weights that they were computed with, whether
-# they came as a message).
-Push = tuple[int, int, int, int, int, bool]
+# Gradients of a worker: (worker, its step, piece, bytes, version of the weights that they were computed with).
+Push = tuple[int, int, int, int, int]
 
 
 class Server:
@@ -29,17 +31,19 @@ class Server:
     ):
         self.world, self.rank, self.serves, self.workers = world, rank, serves, workers
         self.lane = Lane(rank, "server")
-        self.inbox: deque[Push] = deque()
+        self.announced: deque[Push] = deque()
         self.idle = False
         self.versions: defaultdict[int, int] = defaultdict(int)
         self.pushes: defaultdict[tuple[int, int], int] = defaultdict(int)  # by (piece, worker)
-        self.gathered: dict[int, list[Push]] = defaultdict(list)  # sync: what was added up so far
-        self.held: dict[int, list[int]] = defaultdict(list)  # ssp: workers whose answer is held back
+        self.early: defaultdict[int, dict[int, Push]] = defaultdict(dict)  # sync: whose turn has not come, by worker
+        self.added: defaultdict[int, list[Push]] = defaultdict(list)  # sync: whose turn has come
+        self.held: defaultdict[int, list[int]] = defaultdict(list)  # ssp: workers whose answer is held back
         self.lane.set(self._serve())
         self.lane.wake(world.network, 0.0)
 
-    def admit(self, push: Push, now: float) -> None:
-        self.inbox.append(push)
+    def announce(self, push: Push, now: float) -> None:
+        """A push leaves its worker."""
+        self.announced.append(push)
         if self.idle:
             self.idle = False
             self.lane.wake(self.world.network, now)
@@ -50,70 +54,88 @@ class Server:
         for step in range(world.steps):
             for position, operation in self.serves:
                 lane.at = (step, position, operation)
-                if not self.inbox:
-                    self.idle = True
+                if not self.announced:
+                    self.idle, start = True, now
                     now = yield None
-                push, start = self.inbox.popleft(), now
+                    world.note(lane, start, now, "wait", NO_ROWS)
+                push, start = self.announced.popleft(), now
+                if push[0] != self.rank:
+                    now = yield from self._receive(push, now)
+                    world.note(lane, start, now, "communicate", _exchanged(self.rank, (), push[0], push[3]), 1)
                 seconds, answered = self._take(push, operation.how)
+                start = now
                 now = yield now + world.overhead_s + seconds
-                over, messages = self._answer(push, answered, now)
-                if over > now:
-                    now = yield over
-                world.events.append((start, lane.number, step, position, operation, now, messages))
+                world.note(lane, start, now, "compute", NO_ROWS, 2)
+                if answered:
+                    self._answer(push, answered, now)
+                    world.note(lane, now, now, "communicate", _exchanged(self.rank, tuple(answered), -1, push[3]), 3)
         lane.at = None
         yield None
 
+    def _receive(self, push: Push, now: float) -> Going:
+        network = self.world.network
+        channel = network.channel(push[0], self.rank, tag_of("push", push[2]))
+        arrivals = network.arrivals.get(channel)
+        if arrivals:
+            return (yield max(now, arrivals.popleft()))
+        network.waiting[channel].append((now, 0.0, self.lane.number, self.lane.resume))
+        return (yield None)
+
     def _take(self, push: Push, mode: str) -> tuple[float, list[int]]:
         """Add up or update. Returns the seconds that takes, and the workers to answer, in order."""
-        worker, _, piece, size, _, _ = push
+        worker, _, piece, size, _ = push
         update_s = size // FLOAT_BYTES * self.world.update_s_per_value
         if mode == "sync":
-            return self._gather(push, update_s)
+            return self._add(push, update_s)
         self._apply(piece, [push])
         if mode == "async":
             return update_s, [worker]
         self.pushes[piece, worker] += 1
-        held, bound = [*self.held[piece], worker], int(mode[len("ssp") :])
+        held, bound = sorted([*self.held[piece], worker]), int(mode[len("ssp") :])
         slowest = min(self.pushes[piece, other] for other in self.workers[piece])
         free = [w for w in held if self.pushes[piece, w] - slowest <= bound]
         self.held[piece] = [w for w in held if w not in free]
         return update_s, free
 
-    def _gather(self, push: Push, update_s: float) -> tuple[float, list[int]]:
-        _, _, piece, size, _, _ = push
-        gathered, add_s = self.gathered[piece], size * self.world.add_s_per_byte
-        gathered.append(push)
-        if len(gathered) < len(self.workers[piece]):
-            return add_s, []
-        self._apply(piece, gathered)
-        self.gathered[piece] = []
-        return add_s + update_s, [worker for worker, *_ in gathered]
+    def _add(self, push: Push, update_s: float) -> tuple[float, list[int]]:
+        """Those whose turn has come; the first one's gradients are not added to anything."""
+        worker, _, piece, size, _ = push
+        order, early, added, seconds = self.workers[piece], self.early[piece], self.added[piece], 0.0
+        early[worker] = push
+        while len(added) < len(order) and order[len(added)] in early:
+            seconds += size * self.world.add_s_per_byte if added else 0.0
+            added.append(early.pop(order[len(added)]))
+        if len(added) < len(order):
+            return seconds, []
+        self._apply(piece, added)
+        self.added[piece] = []
+        return seconds + update_s, list(order)
 
     def _apply(self, piece: int, pushes: list[Push]) -> None:
         """One update with the gradients of all these."""
         version = self.versions[piece]
-        for worker, step, _, _, read, _ in pushes:
+        for worker, step, _, _, read in pushes:
             self.world.stale.append((worker, step, piece, read, version - read))
         self.versions[piece] = version + 1
 
-    def _answer(self, push: Push, workers: list[int], now: float) -> tuple[float, Rows]:
-        """Send the weights to each; what goes to the rank's own worker costs nothing. When that is over, and what."""
-        pusher, _, piece, size, _, counted = push
-        network, answers, over = self.world.network, self.world.answers, now
+    def _answer(self, push: Push, workers: list[int], now: float) -> None:
+        """Send the weights to each; what goes to the rank's own worker is there at once."""
+        _, _, piece, size, _ = push
+        network, answers = self.world.network, self.world.answers
         first, version = network.channel(self.rank, 0, tag_of("pull", piece)), self.versions[piece]
         for worker in workers:
             channel = first + worker * network.tags
             answers[channel].append(version)
-            if worker == self.rank or not size:
+            if worker == self.rank:
                 network.hand_over(channel, now)
             else:
-                over = network.send(now, self.rank, worker, channel, size)
-        return over, _exchanged(self.rank, pusher if counted else self.rank, tuple(workers), size)
+                network.send(now, self.rank, worker, channel, size)
 
 
 @lru_cache(maxsize=4096)
-def _exchanged(rank: int, pusher: int, answered: tuple[int, ...], size: int) -> Rows:
-    """What a serve has received from `pusher` and sent to those answered; nothing from and to the rank itself."""
-    others = [worker for worker in answered if worker != rank and size]
-    peers = {*others, pusher} - {rank}
-    return Rows((), size * len(others), size if pusher != rank else 0, len(others), tuple(sorted(peers)))
+def _exchanged(rank: int, answered: tuple[int, ...], pusher: int, size: int) -> Rows:
+    """What a server has sent to those answered, or received from `pusher`; nothing to the rank itself."""
+    others = tuple(worker for worker in answered if worker != rank)
+    if pusher < 0:
+        return Rows((), size * len(others), 0, len(others), others)
+    return Rows((), 0, size, 0, (pusher,))
