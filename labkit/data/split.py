@@ -5,7 +5,7 @@ numbers of its samples there. Nothing is converted before somebody takes it, so 
 cost, and an epoch never holds more than one batch in float32.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -135,25 +135,28 @@ def batches(
     rank: int = 0,
     ranks: int = 1,
     skip: int = 0,
+    part: Callable[[int], slice] | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """One epoch of (x float32 [n, C, H, W], y int64 [n]), a batch at a time.
 
     `batch` is the global batch; each rank gets its `shard` of every global batch, so all ranks take the same number
     of steps. The order of the samples depends on (seed, epoch) only, never on the ranks or the batch. The last batch
     holds what is left, and where that is less than one sample per rank, some ranks get n = 0 samples. The first `skip`
-    batches, which a resumed epoch has seen, are left out without being read.
+    batches, which a resumed epoch has seen, are left out without being read. part(n): which of a global batch's n
+    samples to take, where that is not the shard of a rank.
     """
     if not isinstance(batch, int | np.integer) or batch < 1:
         raise LabError(f"a batch of {batch!r} samples cannot be trained on", "choose a whole number of at least 1")
     shard(0, rank, ranks)  # a wrong rank is told before the first batch
-    return _batches(split, batch, seed, epoch, shuffle, rank, ranks, skip)
+    part = part or (lambda n: shard(n, rank, ranks))
+    return _batches(split, batch, seed, epoch, shuffle, skip, part)
 
 
-def _batches(split, batch, seed, epoch, shuffle, rank, ranks, skip):
+def _batches(split, batch, seed, epoch, shuffle, skip, part):
     order = rng("order", seed, epoch).permutation(len(split)) if shuffle else np.arange(len(split))
     for start in range(skip * batch, len(order), batch):
         numbers = order[start : start + batch]
-        yield split.take(numbers[shard(len(numbers), rank, ranks)])
+        yield split.take(numbers[part(len(numbers))])
 
 
 def rng(purpose: str, *seeds: int) -> np.random.Generator:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from labkit.engine import initialize, losses, ops
-from labkit.engine.arrays import Pending, Stopwatch
 from labkit.engine.buffers import Buffers
-from labkit.engine.ops import Draw, Mapping
+from labkit.engine.ops import Mapping
 from labkit.engine.optimizers import Optimizer
+from labkit.engine.passes import Pass, Workspace
 from labkit.engine.tensors import Tensors
 from labkit.engine.threads import limit
 from labkit.errors import LabError
-from labkit.network import INPUT, Dropout, Network, Softmax
+from labkit.network import Dropout, Network
 from labkit.network.sizes import check_batch
 
 
@@ -65,12 +65,10 @@ class Model:
         self.mapping, self.arrays = started.mapping, started.arrays
         for tensors in (self.parameters, self.gradients, self.state):
             tensors.move(self.arrays)
-        self._ops = {
-            n.name: started.prepare(n.name, n.layer, network.input_shapes(n), batch, self.dtype) for n in network.nodes
-        }
-        self._buffers = Buffers(network, batch, self.dtype, self.arrays)
-        self._draws = any(isinstance(n.layer, Dropout) for n in network.nodes)
-        self.outputs: dict[str, np.ndarray] = {}
+        self._started, self._passes, self._extra = started, 0, None
+        self.draws = any(isinstance(n.layer, Dropout) for n in network.nodes)
+        self.workspace = self.prepare()
+        self._pass = Pass(self)
 
     def forward(self, x: np.ndarray, training: bool = False, step: int = 0, first: int = 0) -> np.ndarray:
         """FP of a batch x [n, *input_shape], n <= batch; returns the output [n, ...], valid until the next call.
@@ -79,7 +77,9 @@ class Model:
         draws (see `Draw`). Raises LabError if x has another shape.
         """
         with limit(self.threads):
-            return self.arrays.get(self._forward(self._put(x), len(self.network), training, step, first))
+            self._pass.begin(x, step=step, first=first, training=training)
+            self._pass.forward(0, len(self.network))
+            return self._pass.output
 
     def gradients_of(
         self, x: np.ndarray, labels: np.ndarray, loss: str = "categorical_crossentropy", step: int = 0, first: int = 0
@@ -89,24 +89,39 @@ class Model:
         x: [n, *input_shape]; labels: class numbers [n]. `loss` is a name known to `losses.get`. Softmax as last layer
         is fused with categorical cross-entropy: the gradient at its input is (p - y) / n, stable for any logits.
         """
-        fused = losses.fuses(loss) and isinstance(self.network.nodes[-1].layer, Softmax)
-        nodes = len(self.network) - fused
+        walk, layers = self._pass, len(self.network)
         with limit(self.threads):
             stopwatch = self.arrays.stopwatch()
-            losses.check_labels((len(x), *self.network.output_shape), labels)
-            x, labels = self._put(x), self.arrays.stage("labels", labels)
-            # Dropout draws new numbers at every step, and a loss on the host needs the output at once.
-            key = (x.shape[0], loss) if fused and not self._draws else None
-
-            def forward() -> Pending:
-                return self.arrays.loss(loss, fused, self._forward(x, nodes, True, step, first), labels)
-
-            pending = self.arrays.replay(key and ("fp", *key), forward)
+            walk.begin(x, labels, loss, step, first)
+            walk.forward(0, layers)
             stopwatch.lap("fp")
-            self.arrays.replay(key and ("bp", *key), lambda: self._backward(pending.dy, nodes, stopwatch))
+            walk.backward(0, layers, stopwatch=stopwatch)
             stopwatch.lap("bp")
-            value, correct = pending.value()
-        return Step(value, correct, x.shape[0], {"fp": 0.0, "bp": 0.0, "ku": 0.0} | stopwatch.seconds())
+            value, correct = walk.loss, walk.correct
+        return Step(value, correct, len(x), {"fp": 0.0, "bp": 0.0, "ku": 0.0} | stopwatch.seconds())
+
+    def prepare(self) -> Workspace:
+        """Layers and buffers for up to `batch` samples: what one micro-batch at a time needs."""
+        nodes, shapes = self.network.nodes, self.network.input_shapes
+        ops = {n.name: self._started.prepare(n.name, n.layer, shapes(n), self.batch, self.dtype) for n in nodes}
+        return Workspace(ops, Buffers(self.network, self.batch, self.dtype, self.arrays))
+
+    def count_pass(self) -> int:
+        """The number of one more pass with a workspace of its own: 1, 2, ..."""
+        self._passes += 1
+        return self._passes
+
+    def extra_gradients(self) -> Tensors:
+        """Like `gradients`: where those of a later micro-batch are before they are added. Made when first needed."""
+        if self._extra is None:
+            self._extra = Tensors(self.network.weights(), self.dtype)
+            self._extra.move(self.arrays)
+        return self._extra
+
+    @property
+    def outputs(self) -> dict[str, np.ndarray]:
+        """Every layer's output of the last forward pass in the model's own workspace, with the input."""
+        return self._pass.outputs
 
     def slots(self, optimizer: Optimizer) -> tuple[np.ndarray, ...]:
         """What `optimizer` remembers from step to step, before the first one: vectors beside the parameters."""
@@ -147,44 +162,5 @@ class Model:
             "parameters": self.parameters.nbytes,
             "gradients": self.gradients.nbytes,
             "state": self.state.nbytes,
-            "workspaces": sum(op.workspace_bytes for op in self._ops.values()) + self._buffers.nbytes,
+            "workspaces": self.workspace.nbytes,
         }
-
-    def _put(self, x: np.ndarray) -> np.ndarray:
-        """x where the layers' arrays live; LabError if its shape is not the network's."""
-        if x.shape[1:] != self.network.input_shape or not 1 <= len(x) <= self.batch:
-            wanted = ", ".join(map(str, self.network.input_shape))
-            raise LabError(
-                f"network {self.network.name!r} was given an array of shape {x.shape}",
-                f"give [n, {wanted}] with n from 1 to {self.batch} (the `batch` that the model was made for)",
-            )
-        return self.arrays.stage(INPUT, np.ascontiguousarray(x, self.dtype))
-
-    def _forward(self, x: np.ndarray, nodes: int, training: bool, step: int, first: int) -> np.ndarray:
-        """Run the first `nodes` layers; all but the softmax where the loss is computed from the logits."""
-        outputs = {INPUT: x}
-        for node in self.network.nodes[:nodes]:
-            xs = tuple(outputs[source] for source in node.inputs)
-            if node.name in self._buffers.input_copies:
-                xs = (self._buffers.copy_input(node.name, xs[0]),)
-            weights, state = self.parameters.of(node.name), self.state.of(node.name)
-            draw = Draw(self.seed, node.name, step, first)
-            outputs[node.name] = self._ops[node.name].forward(xs, weights, state, training, draw)
-        self.outputs = outputs
-        return outputs[self.network.nodes[nodes - 1].name]
-
-    def _backward(self, dy: np.ndarray, nodes: int, stopwatch: Stopwatch) -> None:
-        """KU and BP from the last of `nodes` layers to the first; all but the last stretch of BP is timed."""
-        arrived: dict[str, list[np.ndarray]] = {self.network.nodes[nodes - 1].name: [dy]}
-        for node in reversed(self.network.nodes[:nodes]):
-            if node.name not in arrived:  # a layer before the first weights, whose gradient nobody needs
-                continue
-            dy = self._buffers.gradient(node.name, arrived.pop(node.name))
-            layer, weights = self._ops[node.name], self.parameters.of(node.name)
-            if weights:
-                stopwatch.lap("bp")
-                layer.backward_weights(dy, weights, self.gradients.of(node.name))
-                stopwatch.lap("ku")
-            if self.network.needs_input_gradient(node.name):
-                for source, dx in zip(node.inputs, layer.backward_data(dy, weights), strict=True):
-                    arrived.setdefault(source, []).append(dx)

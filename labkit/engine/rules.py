@@ -77,3 +77,9 @@ def adam(w, g, mean, squares, rate, root, beta1, rest1, beta2, rest2, epsilon):
 def penalise(w, g, l1, l2):
     for i in range(w.size):
         g[i] += l1 * np.sign(w[i]) + l2 * w[i]
+
+
+@compiled
+def scale(v, factor):
+    for i in range(v.size):
+        v[i] *= factor

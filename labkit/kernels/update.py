@@ -65,4 +65,11 @@ def penalise(w, g, l1, l2):
         g[i] += l1 * sign + l2 * w[i]
 
 
-UPDATES = {rule.__name__: rule for rule in (sgd, momentum, adagrad, adadelta, adam, penalise)}
+def scale(v, factor):
+    """v *= factor: the part of a micro-batch in the mean over the global batch."""
+    begin, end = chunk(cuda.blockIdx.x, v.size)
+    for i in range(begin + cuda.threadIdx.x, end, cuda.blockDim.x):
+        v[i] *= factor
+
+
+UPDATES = {rule.__name__: rule for rule in (sgd, momentum, adagrad, adadelta, adam, penalise, scale)}

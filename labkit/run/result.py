@@ -5,22 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from labkit.schedule.events import Timeline
+from labkit.schedule.staleness import Stale
 from labkit.schedule.traffic import Traffic
-
-
-@dataclass(frozen=True)
-class Stale:
-    """One update of a parameter server: how many updates the weights had seen since the gradient's were read.
-
-    rank: the worker. step: its step. piece: what was updated. version: of the weights that the gradient was computed
-    with. staleness: versions that had come in between (0: none).
-    """
-
-    rank: int
-    step: int
-    piece: int
-    version: int
-    staleness: int
 
 
 @dataclass(frozen=True)
@@ -43,7 +29,8 @@ class RankUse:
 @dataclass(frozen=True, eq=False)
 class RunResult:
     """losses: mean loss of each global batch, [steps]. parameters: flat vector of all weights after the last step, as
-    rank 0 (or the servers) hold it. traffic: the ledger over all steps. seconds: of the steps, without start and end.
+    rank 0 (or the servers) hold it. state: running statistics of BatchNorm, averaged over the ranks that compute.
+    traffic: the ledger over all steps. seconds: of the steps, without start and end.
     """
 
     scheme: str
@@ -54,6 +41,7 @@ class RunResult:
     seconds: float
     losses: tuple[float, ...]
     parameters: np.ndarray
+    state: np.ndarray
     staleness: tuple[Stale, ...]
     traffic: Traffic
     timeline: Timeline

@@ -8,6 +8,7 @@ BARRIER = 2
 CONTROL = 3  # stop, checkpoint, final weights
 STAMP = 4  # of an emulated network: when a message was sent
 _FIRST = 8
+_VERSION = 3  # beside the three kinds of a piece
 
 
 def tag_of(instruction: Instruction) -> int:
@@ -15,6 +16,11 @@ def tag_of(instruction: Instruction) -> int:
     return _FIRST + 4 * instruction.piece + _KINDS[instruction.item]
 
 
+def version_tag(piece: int) -> int:
+    """Tag of the bookkeeping that goes before a server's answer: the version of the weights of that piece."""
+    return _FIRST + 4 * piece + _VERSION
+
+
 def carries_payload(tag: int) -> bool:
     """Whether messages of this tag are counted and, over an emulated link, slowed down; the others are bookkeeping."""
-    return tag >= _FIRST
+    return tag >= _FIRST and (tag - _FIRST) % 4 != _VERSION

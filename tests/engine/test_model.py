@@ -162,7 +162,7 @@ def test_a_rank_drops_what_one_process_would_drop_of_its_samples(backend):
 def test_gradients_of_the_images_are_never_computed(backend, monkeypatch, batch):
     model = Model(tangled(), backend, batch=3)
     asked = []
-    for name, ops in model._ops.items():
+    for name, ops in model.workspace.ops.items():
         monkeypatch.setattr(ops, "backward_data", lambda *a, n=name, f=ops.backward_data: (asked.append(n), f(*a))[1])
     model.gradients_of(*batch)
     assert "stem" not in asked and {"left", "right", "conv2", "fc"} <= set(asked)

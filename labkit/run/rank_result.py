@@ -1,0 +1,106 @@
+"""What one rank has to tell after a run, and how the ranks' parts become one `RunResult`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from labkit.errors import LabError
+from labkit.machine.origin import MEASURED_HERE
+from labkit.machine.processor import usable_cores
+from labkit.run.job import Job
+from labkit.run.result import RankUse, RunResult, Stale
+from labkit.schedule import Event, Schedule, Timeline
+from labkit.schedule.traffic import Sent, gather
+
+
+@dataclass(frozen=True, eq=False)
+class RankResult:
+    """Arrays and plain records only, so that it can cross any border between processes.
+
+    losses: [steps], this rank's part of the mean loss of each global batch (they add up). first_step: number of the
+    first of these steps. parameters: [parameters] as this rank holds them in the end. served: the pieces that this rank
+    was the server of; in these ranges `parameters` are the server's. state: running statistics of BatchNorm. works:
+    whether it was given samples. sent: the ledger. events: times in seconds of the machine's clock; () where nothing
+    was recorded. began_s, ended_s: the rank's steps on that clock. compute_s, communicate_s: see `RankUse`.
+    """
+
+    rank: int
+    first_step: int
+    losses: np.ndarray
+    parameters: np.ndarray
+    served: tuple[int, ...]
+    state: np.ndarray
+    works: bool
+    stale: tuple[Stale, ...]
+    sent: tuple[Sent, ...]
+    events: tuple[Event, ...]
+    began_s: float
+    ended_s: float
+    compute_s: float
+    communicate_s: float
+    memory_bytes: int | None
+    communicator: str
+    regime: str
+
+
+def merge(results: Sequence[RankResult], schedule: Schedule, job: Job) -> RunResult:
+    """One result of those of all ranks, in any order. LabError if one is missing or comes twice."""
+    results = sorted(results, key=lambda r: r.rank)
+    if [r.rank for r in results] != list(range(schedule.size)):
+        what = f"results of the ranks {[r.rank for r in results]} of {schedule.size}"
+        raise LabError(what, "give one of each rank")
+    zero = min(r.began_s for r in results)
+    seconds = max(r.ended_s for r in results) - zero
+    losses = np.sum([r.losses for r in results], axis=0)
+    return RunResult(
+        scheme=schedule.scheme,
+        network=schedule.network.name,
+        ranks=schedule.size,
+        batch=schedule.batch,
+        steps=len(losses),
+        seconds=seconds,
+        losses=tuple(losses.tolist()),
+        parameters=_parameters(results, schedule),
+        state=_state(results),
+        staleness=tuple(sorted(s for r in results for s in r.stale)),
+        traffic=gather(row for r in results for row in r.sent),
+        timeline=_timeline(results, job, zero),
+        use=tuple(_use(r, seconds) for r in results),
+        communicator=results[0].communicator,
+    )
+
+
+def _parameters(results: list[RankResult], schedule: Schedule) -> np.ndarray:
+    """Those of rank 0, and of the servers where there are any."""
+    whole = results[0].parameters.copy()
+    for result in results:
+        for piece in result.served:
+            part = slice(*schedule.pieces[piece])
+            whole[part] = result.parameters[part]
+    return whole
+
+
+def _state(results: list[RankResult]) -> np.ndarray:
+    """Running statistics averaged over the ranks that computed: each has seen its own samples only."""
+    workers = [r.state for r in results if r.works] or [results[0].state]
+    return np.mean(workers, axis=0)
+
+
+def _timeline(results: list[RankResult], job: Job, zero: float) -> Timeline:
+    events = sorted(
+        (_shifted(event, zero) for r in results for event in r.events), key=lambda e: (e.start_s, e.rank, e.position)
+    )
+    link = job.link.name if job.link else "memory"
+    return Timeline(tuple(events), len(results), results[0].regime, MEASURED_HERE, link, usable_cores())
+
+
+def _shifted(e: Event, zero: float) -> Event:
+    place = e.rank, e.step, e.position, e.lane, e.spelling, e.kind
+    return Event(*place, e.start_s - zero, e.end_s - zero, e.bytes_sent, e.bytes_received, e.messages, e.peers)
+
+
+def _use(r: RankResult, seconds: float) -> RankUse:
+    sent = gather(r.sent)
+    idle = max(0.0, seconds - r.compute_s - r.communicate_s)
+    return RankUse(r.rank, r.compute_s, r.communicate_s, idle, sent.messages, sent.bytes, r.memory_bytes)

@@ -1,0 +1,180 @@
+"""What one rank holds: its model, the pieces of its gradients and weights as messages see them, its micro-batches."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from labkit.data import Split
+from labkit.engine.model import Model
+from labkit.engine.passes import Pass
+from labkit.errors import LabError
+from labkit.run.feed import Feed, Micro
+from labkit.run.job import Job
+from labkit.schedule import Instruction, Schedule
+from labkit.schedule.pieces import Piece, layer_ranges
+
+
+class RankState:
+    """Model, optimiser slots and samples of `rank`. What a parameter server holds besides is in `server`.
+
+    model: prepared for the largest micro-batch of this rank. slots: of the job's optimiser, vectors beside all the
+    parameters; () for a rank that updates nothing itself. steps_done: steps of the main lane that are over.
+    versions: for each piece of a parameter server, the version of the weights here (updates that they have seen).
+    losses: (this rank's part of) the mean loss of each global batch. error: values of item `e`.
+    settle: waits until nothing of this rank works in the background and all answers of servers are taken; meet: waits
+    until all ranks have called it as well. Both are for the main lane between two steps, and set by `Interpreter`.
+
+    samples: what is trained on, shared by all ranks; may be None for a rank without samples.
+    """
+
+    def __init__(self, schedule: Schedule, job: Job, rank: int, samples: Split | None):
+        self.schedule, self.job, self.rank = schedule, job, rank
+        network, program, shares = schedule.network, schedule.ranks[rank], schedule.shares[rank]
+        largest = max((1, *shares))
+        self.model = Model(network, job.backend, largest, job.seed, job.dtype, job.threads, job.mapping)
+        updates = any(i.op == "U" for i in program)
+        self.slots = self.model.slots(job.optimizer) if updates else ()
+        self.feed = Feed(schedule, rank, samples, job.seed) if shares else None
+        self.server = None
+        self.steps_done = 0
+        self.versions: dict[int, int] = {}
+        self.losses: list[float] = []
+        self.settle: Callable[[], None] = lambda: None
+        self.meet: Callable[[], None] = lambda: None
+        self.error = np.zeros(network.output_shape[0], self.model.dtype)
+        self._layers = layer_ranges(network)
+        self._mirrors = None if isinstance(self.model.parameters.flat, np.ndarray) else self._make_mirrors()
+        self._uses_error = any(i.item == "e" for i in program)
+        self._error_came = False
+        self._flight = InFlight(self.model, program)
+        self._fresh = np.ones(len(network), bool)  # layers whose gradients of this step are still to be overwritten
+        self._micros: tuple[Micro, ...] = ()
+
+    def _make_mirrors(self) -> dict[str, np.ndarray]:
+        """Where messages find gradients and weights that live on a GPU."""
+        n, dtype = self.schedule.network.parameters, self.model.dtype
+        return {"g": np.empty(n, dtype), "w": np.empty(n, dtype)}
+
+    def start(self, step: int) -> None:
+        """Be ready for step `step` as the first one."""
+        self.steps_done = step
+        self._source = self.feed.steps(step) if self.feed else None
+
+    def begin_step(self) -> None:
+        """Take this rank's micro-batches of the next step."""
+        if self._source is not None:
+            self._micros = next(self._source)
+        self._fresh[:] = True
+        self._error_came = False
+        self.error[:] = 0
+        self.losses.append(0.0)
+
+    def range_of(self, instruction: Instruction) -> Piece:
+        """Values of the flat vectors that an instruction on layers or on a piece works on."""
+        if instruction.layers is None:
+            return self.schedule.pieces[instruction.piece]
+        first, end = instruction.layers
+        return Piece(self._layers[first].start, self._layers[end - 1].stop)
+
+    def forward(self, instruction: Instruction, step: int) -> None:
+        """`F`. Raises LabError if the loss is known then and not finite."""
+        micro = self._micros[instruction.micro]
+        if not len(micro.x):
+            return
+        walk = self._flight.take(instruction)
+        start, end = instruction.layers
+        if start == 0:
+            walk.begin(micro.x, micro.labels, self.job.loss, step, micro.first, micro.weight)
+        walk.forward(start, end)
+        if end == len(self.schedule.network):
+            self._note_loss(walk, micro)
+        self.model.wait()
+
+    def _note_loss(self, walk: Pass, micro: Micro) -> None:
+        if not np.isfinite(walk.loss):
+            slower = f"lower the learning rate of {self.job.optimizer.lr:g}"
+            raise LabError(f"the loss is {walk.loss}: training has diverged", slower, status=1)
+        self.losses[-1] += walk.loss * micro.weight
+        if self._uses_error:
+            self.error += walk.error
+
+    def backward(self, instruction: Instruction) -> None:
+        """`B`: gradients of its layers, from a rank without samples zeros."""
+        first, end = instruction.layers
+        micro, add = self._micros[instruction.micro], not self._fresh[first:end].all()
+        if not len(micro.x):
+            self._no_gradients(instruction)
+            return
+        walk = self._flight.take(instruction)
+        if self._error_came and end == len(self.schedule.network):
+            walk.replace_error(self.error)
+        walk.backward(first, end, add)
+        self._fresh[first:end] = False
+        self.model.wait()
+
+    def _no_gradients(self, instruction: Instruction) -> None:
+        """What a micro-batch without samples adds to gradients: nothing."""
+        first, end = instruction.layers
+        part = self.range_of(instruction)
+        if self._fresh[first:end].all() and part.values:
+            zeros = np.zeros(part.values, self.model.dtype)
+            self.model.arrays.put(zeros, self.model.gradients.flat[part.start : part.stop])
+            self._fresh[first:end] = False
+
+    def update(self, instruction: Instruction, step: int) -> None:
+        """`U`: the optimiser's step on its range of the weights."""
+        part = slice(*self.range_of(instruction))
+        if part.start == part.stop:
+            return
+        model = self.model
+        w, g, *slots = (v[part] for v in (model.parameters.flat, model.gradients.flat, *self.slots))
+        self.job.optimizer.update(w, g, tuple(slots), step, None, model.arrays)
+        model.wait()
+
+    def take_out(self, instruction: Instruction) -> np.ndarray:
+        """The values that a message of this instruction works on, on the host, up to date: [values], to be written to.
+
+        Where the model lives on the host it is a view of the gradients or weights themselves.
+        """
+        if instruction.item == "e":
+            self._error_came = True
+            return self.error
+        part, flat = slice(*self.schedule.pieces[instruction.piece]), self._flat(instruction)
+        if self._mirrors is None:
+            return flat[part]
+        mirror = self._mirrors[instruction.item][part]
+        mirror[:] = self.model.arrays.get(flat[part])
+        return mirror
+
+    def put_back(self, instruction: Instruction, values: np.ndarray) -> None:
+        """Have the model see what a message has changed in `values`, which `take_out` gave."""
+        if self._mirrors is not None and instruction.item != "e":
+            part = slice(*self.schedule.pieces[instruction.piece])
+            self.model.arrays.put(values, self._flat(instruction)[part])
+
+    def _flat(self, instruction: Instruction):
+        return (self.model.gradients if instruction.item == "g" else self.model.parameters).flat
+
+
+class InFlight:
+    """The passes of a rank's micro-batches: as many workspaces as there are micro-batches in flight at a time.
+
+    A micro-batch is in flight from its first instruction of a step to its last.
+    """
+
+    def __init__(self, model: Model, program: tuple[Instruction, ...]):
+        self._model = model
+        self._last = {i.micro: i for i in program if i.op in ("F", "B")}
+        self._used: dict[int, Pass] = {}
+        self._free: list[Pass] = []
+
+    def take(self, instruction: Instruction) -> Pass:
+        """The pass of an instruction's micro-batch; after the last instruction it is free for the next one."""
+        walk = self._used.get(instruction.micro)
+        if walk is None:
+            made = bool(self._used)  # the model's own workspace is somebody's
+            walk = self._free.pop() if self._free else Pass(self._model, own_workspace=made)
+            self._used[instruction.micro] = walk
+        if self._last[instruction.micro] == instruction:
+            self._free.append(self._used.pop(instruction.micro))
+        return walk
