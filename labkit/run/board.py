@@ -114,9 +114,19 @@ class Row:
         return step < self._words[_LIMIT]
 
     @property
+    def limit(self) -> int:
+        """The first step that no rank may begin."""
+        return self._words[_LIMIT]
+
+    @property
     def stopping(self) -> bool:
         """Whether a step that may not begin never will."""
         return bool(self._words[_STOP])
+
+    @property
+    def closing(self) -> bool:
+        """Whether the launcher has decided that the run is over, whatever the ranks are doing."""
+        return bool(self._words[_CLOSING])
 
 
 class Board:

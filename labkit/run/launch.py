@@ -11,18 +11,18 @@ from labkit.run.rank_main import stream_file
 from labkit.run.stream import Tail
 from labkit.run.watch import LOOK_EVERY_S, Watch
 
-Line = tuple[str, object]  # (kind, payload) as a rank told it
+Line = tuple[int, str, object]  # (rank, kind, payload) as a rank told it
 
 
 def call_on_ranks(
     function: str, arguments: dict, ranks: int, threads: int = 1, timeout_s: float = 60.0
-) -> list[list[Line]]:
+) -> list[list[tuple[str, object]]]:
     """Call `function` ('module:name') with a `rank_main.Seat` on `ranks` ranks; what each told its stream, in order.
 
     arguments: JSON for all ranks. threads: of BLAS and such, for each. Raises what `processes.start` raises, RankError
     where a rank fails, and LabError after `timeout_s`; in any case nothing is left behind.
     """
-    told: list[list[Line]] = [[] for _ in range(ranks)]
+    told: list[list[tuple[str, object]]] = [[] for _ in range(ranks)]
     with started(function, arguments, ranks, threads) as run:
         follow(run, lambda rank, _: function, lambda rank, *line: told[rank].append(line), timeout_s=timeout_s)
     return told
@@ -48,22 +48,31 @@ def follow(
     """Watch a run to its end. heard(rank, kind, payload): called for what ranks tell, as it comes. look: called again
     and again; an exception from either ends the wait. Raises as `Watch.over`, and LabError after `timeout_s`.
     """
+    for line in listen(run, spelling, timeout_s):
+        if line is None:
+            look()
+        else:
+            heard(*line)
+
+
+def listen(run: processes.Processes, spelling: Spelling, timeout_s: float = float("inf")) -> Iterator[Line | None]:
+    """What the ranks tell until the run is over; None again and again in between. Raises as `follow`."""
     watch, tails = Watch(run, spelling), [Tail(run.folder / stream_file(rank)) for rank in range(run.ranks)]
     deadline = time.monotonic() + timeout_s
 
-    def hear() -> None:
+    def new() -> Iterator[Line]:
         for rank, tail in enumerate(tails):
             for kind, payload in tail.new():
-                heard(rank, kind, payload)
+                yield rank, kind, payload
 
     try:
         while not watch.over():
-            hear()
-            look()
+            yield from new()
+            yield None
             if time.monotonic() > deadline:
                 raise LabError(f"{run.ranks} ranks did not end within {timeout_s:g} s", "type: labkit doctor")
             time.sleep(LOOK_EVERY_S)
-        hear()
+        yield from new()
     finally:
         for tail in tails:
             tail.close()

@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
 def work(folder: Path, orders: dict, row: Row, rank: int) -> int:
     """Do what the orders say, in the rank's own process; leaves at once if that raises."""
     try:
-        _do(folder, orders, row, rank)
+        do(folder, orders, row, rank)
         return 0
     except BaseException as error:  # whatever it is, the launcher is to know
         (folder / fault_file(rank)).write_text(json.dumps(describe(error)), "utf-8")
@@ -77,17 +77,18 @@ def describe(error: BaseException) -> dict:
     instruction that raised it, if it says so.
     """
     lab = isinstance(error, LabError)
-    what = getattr(error, "reason", error.what) if lab else f"{type(error).__name__}: {' '.join(str(error).split())}"
+    what = error.what if lab else f"{type(error).__name__}: {' '.join(str(error).split())}"
     ours = {"instead": error.instead, "status": error.status} if lab else {"instead": "", "status": 1}
     place = (error.step, error.position) if getattr(error, "position", -1) >= 0 else None
     return {"what": what, "lab": lab, "place": place, "traceback": "".join(traceback.format_exception(error))} | ours
 
 
-def _do(folder: Path, orders: dict, row: Row, rank: int) -> None:
+def do(folder: Path, orders: dict, row: Row, rank: int, comm=None) -> None:
+    """Call what the orders name with this rank's seat; whatever it raises comes out. comm: of mpi4py, if not the world."""
     from labkit.run.communicators.mpi import MpiCommunicator
     from labkit.run.stream import Stream
 
-    communicator = MpiCommunicator()
+    communicator = MpiCommunicator(comm)
     if communicator.size != orders["ranks"]:
         what = f"{orders['ranks']} processes were started, but {communicator.name} sees {communicator.size} of them"
         advice = (

@@ -1,0 +1,73 @@
+"""What a rank's process does in a run: the interpreter, with its hooks tied to the status board and the launcher."""
+
+import os
+from dataclasses import replace
+from functools import partial
+
+from labkit.errors import LabError
+from labkit.run.board import Row
+from labkit.run.communicators.emulated import Emulated
+from labkit.run.hooks import Hooks
+from labkit.run.interpreter import Interpreter
+from labkit.run.job_file import from_document
+from labkit.run.rank_files import event_row, file_of, pack
+from labkit.run.rank_main import Seat
+from labkit.run.resume import Checkpointer
+from labkit.run.state import RankState
+from labkit.schedule import Instruction
+
+
+def run(seat: Seat) -> None:
+    """Take part in the run that `seat.arguments` describe: {'run': `job_file.to_document`, 'live': tell every event}.
+
+    Tells ('loss', [step, this rank's part of it]) and, if live, ('event', `event_row`); leaves its result in the run's
+    folder. Raises what `Interpreter.run` raises.
+    """
+    schedule, job = from_document(seat.arguments["run"])
+    communicator = Emulated(seat.communicator, job.link) if job.link else seat.communicator
+    hooks = board_hooks(seat.row, schedule.ranks[seat.rank])
+    checkpointer = Checkpointer(schedule, job, seat.rank, partial(seat.stream.tell, "say"))
+
+    def at_step_end(step: int, state: RankState) -> None:
+        if state.losses and state.feed:
+            seat.stream.tell("loss", [step, state.losses[-1]])
+        checkpointer.at_step_end(step, state)
+
+    hooks = replace(hooks, prepare=checkpointer.prepare, at_step_end=at_step_end)
+    if seat.arguments["live"]:
+        hooks = replace(hooks, on_event=lambda event: seat.stream.tell("event", event_row(event)))
+    ranked = Interpreter(schedule, job, seat.rank, communicator, hooks=hooks)
+    result = ranked.run()
+    if job.link:
+        communicator.close()
+    file_of(seat.folder, seat.rank).write_bytes(pack(result))
+
+
+def board_hooks(row: Row, program: tuple[Instruction, ...]) -> Hooks:
+    """Hooks that write into a rank's row of the board, and do what the launcher has written into its head.
+
+    A main lane that has nothing to do keeps step with the rank's server, so that a rank that only serves can be held.
+    """
+    lanes, parent = tuple(instruction.lane for instruction in program), os.getppid()
+    serves_only, served = "server" in lanes and "main" not in lanes, 0
+
+    def may_begin(lane: str, step: int) -> bool | None:
+        nonlocal served
+        if lane == "main" and serves_only:
+            return True if step < served else None if row.stopping and step >= row.limit else False
+        if row.may_begin(lane, step):
+            served = step + 1
+            return True
+        return None if row.stopping else False
+
+    def stop() -> None:
+        if row.closing or os.getppid() != parent:
+            raise LabError("the run was ended by its launcher", status=1)
+
+    return Hooks(
+        may_begin=may_begin,
+        on_instruction=lambda step, position: row.begin(lanes[position], step, position),
+        on_wait=row.wait,
+        on_idle=row.idle,
+        stop=stop,
+    )
