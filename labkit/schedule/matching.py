@@ -54,7 +54,7 @@ def _alone(schedule: Schedule, channel: Channel, rank: int, few: int, many: int)
     else:
         other, does, missing = source, f"sends {key} to rank {target}", f"send {key}>{target}"
         kin = [n for n, i in enumerate(schedule.ranks[other]) if i.op in ("send", "swap") and i.peer == rank]
-    what = f"rank {other} {times(few) if few else 'never'} {does}" + (f", not {times(many)}" if few else "")
+    what = f"rank {other} {does} {times(few)}, not {times(many)}" if few else f"rank {other} never {does}"
     kin = [n for n in kin if schedule.ranks[other][n].key != key]
     also = f" (or mend its instruction {kin[0]}, '{schedule.ranks[other][kin[0]]}')" if kin else ""
     return what, f"give rank {other} '{missing}'{also}, or leave this out"

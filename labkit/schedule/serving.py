@@ -42,11 +42,13 @@ def _answers(schedule: Schedule, pushes: dict, pulls: dict) -> list[Fault]:
         out, into = pushes.get((worker, server, piece), []), pulls.get((worker, server, piece), [])
         few = min(len(out), len(into))
         if len(out) > len(into):
-            what = f"the server answers {times(len(out))}, and w{piece} is pulled {times(few)}"
+            pulled = f"pulled {times(few)}" if few else "never pulled"
+            what = f"the server answers {times(len(out))}, and w{piece} is {pulled}"
             instead = f"add 'pull w{piece}<{server}' after it"
             found.append(fault(schedule, "hang", worker, out[few], 0, what, instead))
         elif len(into) > len(out):
-            what = f"a server answers a push, and g{piece} is pushed {times(few)}, not {times(len(into))}"
+            pushed = f"pushed {times(few)}, not {times(len(into))}" if few else "never pushed"
+            what = f"a server answers a push, and g{piece} is {pushed}"
             instead = f"put 'push g{piece}>{server}' before it, or leave it out"
             found.append(fault(schedule, "hang", worker, into[few], 0, what, instead))
         else:
@@ -103,7 +105,8 @@ def _owners(schedule: Schedule, pushes: dict, serves: dict) -> list[Fault]:
         most = max(range(schedule.size), key=lambda worker: counts.get(worker, 0))
         absent = [worker for worker, count in counts.items() if count < counts.get(most, 0)]
         if absent:
-            what = f"the server waits for g{piece} of all workers, and {ranks(absent)} push it less often"
+            does = "pushes" if len(absent) == 1 else "push"
+            what = f"the server waits for g{piece} of all workers, and {ranks(absent)} {does} it less often"
             position = pushes[most, server, piece][counts[absent[0]]]
             instead = f"give {ranks(absent)} 'push g{piece}>{server}', and one 'serve sync' more for each to the server"
             found.append(fault(schedule, "hang", most, position, 0, what, instead))
