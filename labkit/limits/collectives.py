@@ -12,12 +12,15 @@
     bcast scatter          (ceil(lg p) + p-1)a + 2(p-1)/p nb                       2(p-1)/p n
     bcast chainK           (p-1)a + (p-2+K)/K nb                                   n
     bcast pipelineK        d a + 2(d+K-1)/K nb, less if p < 2^(d+1)-1              2n
-    server 1               reduce linear + bcast linear: 2[a + (p-1)nb] + nc       (p-1)n
+    server 1               2[a + (p-1)nb] + nc                                     (p-1)n
     server sharded         2(p-1)a + 2(p-1)/p nb + (p-1)/p nc                      2(p-1)/p n
 
 d = floor(lg p), and q = 2^d. Where p is no power of two, doubling and halving fold p - q ranks away: the forms hold
-with q for p, and two more messages of all n bytes, one of them added (MPICH's comment keeps p in the second). A parameter server ("1": of p ranks one serves and p - 1 work) is timed for one
-synchronous exchange of the whole model, without its update.
+with q for p, and two more messages of all n bytes, one of them added (MPICH's comment keeps p in the second).
+A parameter server is timed for one synchronous exchange of the whole model, without its update. "1": of p ranks one
+serves and p - 1 work, and the gradients that come first are added to nothing; where adding is slower than sending, as
+for reduce linear. "sharded": every rank works and serves 1/p; where several send to one rank at the same time, which
+depends on the order of pushes and answers, their waiting for its port comes on top (up to 2(p-2)/p nb).
 
 Sources: Thakur, Rabenseifner and Gropp 2005 and the comments of MPICH's src/mpi/coll/allreduce.c (doubling, halving);
 Patarasuk and Yuan 2009 (ring); Barnett et al. 1994 (scatter); nccl-tests, doc/PERFORMANCE.md (the bound on bytes);
@@ -27,8 +30,8 @@ All hold for one port each way, as the table of textbooks does; but a latency is
 after message pays for it once (`simulate`, and what an emulated network does). With overlap=False every message of a
 rank waits until the one before has arrived, which is what textbooks write for linear and chain:
 
-    reduce, bcast linear   (p-1)(a + nb), for reduce + (p-1)nc        chainK      (p-2+K)(a + nb/K)
-    server 1               2(p-1)(a + nb) + (p-1)nc                   pipelineK   2(d+K-1)(a + nb/K)
+    reduce linear, bcast linear   (p-1)(a + nb + nc), (p-1)(a + nb)        server 1     2(p-1)(a + nb) + (p-2)nc
+    bcast chainK                  (p-2+K)(a + nb/K)                        pipelineK    2(d+K-1)(a + nb/K)
 """
 
 import re
@@ -60,7 +63,8 @@ def seconds(
     *,
     overlap: bool = True,
 ) -> float:
-    """The closed form. `exact` tells where it is what `simulate` finds; elsewhere it is an upper bound.
+    """The closed form. `exact` tells where it is what `simulate` finds; elsewhere it is an upper bound, but for sharded
+    servers.
 
     Raises LabError for unknown names, the library's own all-reduce, and fewer than 1 rank.
     """

@@ -49,6 +49,17 @@ def _linear_bcast(p: int, s: Setting) -> float:
     return (1 if s.overlap else p - 1) * s.latency_s + (p - 1) * s.send_s
 
 
+def _server(p: int, s: Setting) -> float:
+    """A reduce whose root has nothing of its own, then a broadcast."""
+    if not s.overlap:
+        collected = (p - 1) * (s.latency_s + s.send_s) + (p - 2) * s.add_s
+    else:
+        collected = s.latency_s + s.send_s
+        if p > 2:
+            collected += s.send_s + (p - 3) * max(s.send_s, s.add_s) + s.add_s
+    return collected + _linear_bcast(p, s)
+
+
 def _scatter(p: int, s: Setting) -> float:
     return (rounds(p) + p - 1) * s.latency_s + 2 * (p - 1) / p * s.send_s
 
@@ -102,6 +113,6 @@ FORMS = {
     ("bcast", "scatter"): _scatter,
     ("bcast", "chain"): _chain,
     ("bcast", "pipeline"): _pipeline,
-    ("server", "1"): lambda p, s: _linear_reduce(p, s) + _linear_bcast(p, s),
+    ("server", "1"): _server,
     ("server", "sharded"): _ring,
 }
