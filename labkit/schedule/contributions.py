@@ -30,7 +30,6 @@ class Contents:
         self.misled: dict[tuple[int, int], Fault] = {}
         self.held = {item: [[0] * n for _ in range(size)] for item in "gw"}
         self.held["e"] = [[0] for _ in range(size)]  # ranks whose errors a message mixed in, as bits; 0: own error
-        self.updates = [[0] * n for _ in range(size)]  # that the optimiser of a rank has done
         self._begun = [[-1] * n for _ in range(size)]  # step of the latest B
         self._pushed = [[-1] * n for _ in range(size)]  # step of the latest push to an asynchronous server
         self._read: dict[tuple[int, int], list[int | None]] = {}  # (rank, micro-batch) -> weights that its FP used
@@ -107,26 +106,21 @@ class Contents:
 
     def update(self, rank: int, step: int, position: int, i: Instruction, a: int, b: int) -> None:
         """An optimiser's step on weights that have seen all updates before it, with every sample once."""
-        weights, done = self.held["w"][rank], self.updates[rank]
-        known = [weights[a:b].count(step), done[a:b].count(step)]
-        if known != [b - a, b - a]:
-            wrong = [s for s in range(a, b) if weights[s] != step or done[s] != step]
-            late = max(weights[s] for s in wrong) > step
-            names = self.stretches.names(wrong)
-            if late:
+        weights = self.held["w"][rank]
+        wrong = [s for s in range(a, b) if weights[s] != step]
+        if wrong:
+            names, seen = self.stretches.names(wrong), weights[wrong[0]]
+            if seen > step:
                 what, instead = f"the weights of {names} have been updated in this step already", "leave it out"
-            elif min(weights[s] for s in wrong) < 0:
+            elif seen < 0:
                 what, instead = f"the weights of {names} are kept by an asynchronous server", "leave updates to it"
-            elif any(weights[s] != step for s in wrong):
-                what = f"the weights of {names} here are not those of step {step}"
-                instead = "give this rank the weights of the step before, as in 'bcast w0<0 tree'"
             else:
-                what = f"the optimiser here has not done the earlier updates of {names} (its momentum is elsewhere)"
-                instead = "let the same rank update them in every step"
+                what = f"the weights of {names} here have seen {seen} of {step} updates"
+                instead = "give this rank the weights of the step before, as in 'bcast w0<0 tree'"
             self._report(rank, position, step, what, instead)
         else:
             self.check(rank, position, step, self.held["g"][rank][a:b], a, b, rank)
-        weights[a:b] = done[a:b] = [step + 1] * (b - a)
+        weights[a:b] = [step + 1] * (b - a)
 
     def check(self, rank: int, position: int, step: int, gradients: list[int], a: int, b: int, where: int) -> None:
         """Report an update whose gradients do not hold every sample of the global batch exactly once."""

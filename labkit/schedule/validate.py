@@ -41,5 +41,9 @@ def validate(schedule: Schedule, steps: int = 2) -> tuple[Fault, ...]:
     maths = [fault for fault in found if fault.kind == "maths"] + order_faults(schedule)
     if not hangs:  # what a race leaves in the gradients is chance
         execution.contents.finish(steps)
-        maths = [*execution.contents.misled.values(), *maths, *execution.contents.faults.values()]
+        maths = [*execution.contents.misled.values(), *maths, *sorted(execution.contents.faults.values(), key=_place)]
     return (*hangs, *sorted(maths, key=lambda fault: fault.step))
+
+
+def _place(fault: Fault) -> tuple[int, int, int]:
+    return fault.step, fault.rank, fault.position
