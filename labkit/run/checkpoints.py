@@ -124,8 +124,8 @@ def restore(folder: str | Path, document: dict | None = None) -> Restored:
 
 
 def check(place: Path, asked: dict, stored: dict) -> None:
-    """Refuse the checkpoint of a run with other settings than `asked`; the network is compared without its name."""
-    differing = differences(asked, stored, lambda key: key == "network")
+    """Refuse the checkpoint of a run with other settings than `asked`; the network's name does not matter."""
+    differing = differences(asked, stored, lambda key: key == "network" or key not in asked)
     if "network" in asked:
         wanted, found = from_document(asked["network"]), from_document(stored.get("network"))
         if (wanted.input_shape, wanted.nodes) != (found.input_shape, found.nodes):

@@ -24,3 +24,37 @@ def who() -> str:
             "threads": int(threads) if threads.isdigit() else None,
         }
     )
+
+
+def load() -> str:
+    """Load what runs need, so that the first one begins at once, too."""
+    from labkit.run import rank_run  # noqa: F401
+
+    return ""
+
+
+def run(folder: str) -> str:
+    """Take part in a run whose orders lie in `folder`. How it ended stands on the board, and in a file if it failed.
+
+    The run has an MPI communicator of its own, so that what a failed run has sent in vain disturbs no later one.
+    """
+    from pathlib import Path
+
+    from labkit.run import rank_main
+    from labkit.run.board import FAILED, Board
+    from labkit.run.communicators.mpi import library
+
+    place, comm = Path(folder), library().COMM_WORLD.Dup()
+    rank = comm.Get_rank()
+    orders = json.loads((place / rank_main.ORDERS).read_text("utf-8"))
+    row = Board(place / rank_main.BOARD).rows[rank]
+    row.process(os.getpid(), 0)
+    try:
+        rank_main.do(place, orders, row, rank, comm)
+        comm.Free()
+        row.ended(0)
+    except BaseException as error:  # whatever it is, the one who asked is to know
+        (place / rank_main.fault_file(rank)).write_text(json.dumps(rank_main.describe(error)), "utf-8")
+        row.state(FAILED)
+        row.ended(1)
+    return ""

@@ -22,6 +22,7 @@ BEAT_MS = (
     250  # an engine counts as there after one beat of the controller's heart: ipyparallel's own 3 s are a long wait
 )
 BEATS_MISSED = 80  # compiled code that holds a lock of Python's must not count as dead
+SENT_S = 5.0
 _LAST_LINES = 5
 LOG = "launcher.txt"
 LOGS = "look at the logs in "
@@ -52,7 +53,10 @@ def await_ranks(here: Path, record: Record, deadline: float) -> tuple[Engine, ..
         while len(connected.ids) < record.ranks:
             _check(here, record, connected.ids, deadline)
             time.sleep(LOOK_EVERY_S)
-        return _ask(connected, record, max(1.0, deadline - time.monotonic()))
+        engines = _ask(connected, record, max(1.0, deadline - time.monotonic()))
+        for answer in send(connected, "load").values():  # nobody waits for its end
+            answer.wait_for_send(SENT_S)
+        return engines
     finally:
         connected.close()
 

@@ -84,7 +84,7 @@ def describe(error: BaseException) -> dict:
 
 
 def do(folder: Path, orders: dict, row: Row, rank: int, comm=None) -> None:
-    """Call what the orders name with this rank's seat; whatever it raises comes out. comm: of mpi4py, if not the world."""
+    """Call what the orders name with this rank's seat; what it raises comes out. comm: of mpi4py, if not the world."""
     from labkit.run.communicators.mpi import MpiCommunicator
     from labkit.run.stream import Stream
 

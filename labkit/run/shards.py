@@ -37,7 +37,7 @@ class Whole:
 
         Running statistics take part in no step of training, and only their mean over the ranks is ever read: it stays.
         """
-        if same_ranks or not self.states:
+        if not self.states or (same_ranks and rank in self.states):
             return self.states.get(rank)
         return np.mean(list(self.states.values()), axis=0, dtype=np.float64)
 
