@@ -1,8 +1,8 @@
 """The grid of time and ranks in text, with the offending cell marked: where a fault happens, and what is around it.
 
-        round     3          4          5          6
-        rank 0    B0:13      [allreduce g0 ring]
-        rank 1    B0:13      reduce g0>0 tree ...
+        round   0     1      2
+        rank 0  F0:5  B0:5   [allreduce g0 ring] ...
+        rank 1  F0:5  B0:5   reduce g0>0 tree ...
 
 Columns are rounds of an execution without clocks (`execution`), not seconds: those that meet stand in one column.
 """
@@ -29,19 +29,33 @@ def grid(schedule: Schedule, fault: Fault, width: int = 100) -> str:
     near = _near(schedule.size, fault.rank)
     text = {cell: _text(schedule, cell, cell is marked) for cell in cells if cell.rank in near}
     label = len(f"rank {max(near)} serve") + 2
-    wide = max(map(len, text.values())) + 2
-    columns = max((width - label) // wide, 1)
-    first = max(0, min(marked.column - columns * 2 // 3, max(cell.column for cell in text) + 1 - columns))
-    shown = range(first, first + columns)
-    lines = ["round".ljust(label) + "".join(str(n).ljust(wide) for n in shown)]
+    wide: dict[int, int] = {}  # round -> width of its column
+    for cell, spelled in text.items():
+        wide[cell.column] = max(wide.get(cell.column, len(str(cell.column)) + 2), len(spelled) + 2)
+    shown = _shown(wide, marked.column, width - label)
+    lines = ["round".ljust(label) + "".join(str(n).ljust(wide[n]) for n in shown)]
     for rank in near:
         for lane, sign in LANES.items():
             row = {c.column: text[c] for c in text if (c.rank, c.lane) == (rank, lane) and c.column in shown}
             if row or lane == "main":
-                lines.append(f"rank {rank}{sign}".ljust(label) + "".join(row.get(n, "").ljust(wide) for n in shown))
+                lines.append(f"rank {rank}{sign}".ljust(label) + "".join(row.get(n, "").ljust(wide[n]) for n in shown))
     if len(near) < schedule.size:
         lines.append(f"({schedule.size - len(near)} more ranks)")
     return "\n".join(line.rstrip() for line in [*lines, LEGEND])
+
+
+def _shown(wide: dict[int, int], marked: int, width: int) -> list[int]:
+    """The marked round and those around it that fit into `width` characters, two before it for each one after it."""
+    before = sorted(n for n in wide if n < marked)
+    after = sorted((n for n in wide if n > marked), reverse=True)
+    shown = [marked]
+    while before or after:
+        side = before if (before and len(shown) % 3) or not after else after
+        number = side.pop()
+        if sum(wide[n] for n in shown) + wide[number] > width:
+            break
+        shown.append(number)
+    return sorted(shown)
 
 
 def _place(fault: Fault) -> tuple[int, int, int]:
