@@ -45,7 +45,7 @@ class World:
     """
 
     def __init__(self, schedule: Schedule, costs: Costs, steps: int):
-        self.size, self.steps = schedule.size, steps
+        self.steps = steps
         self.network = SimulatedNetwork(schedule.size, max(1, len(schedule.pieces)) * len(SUBJECTS), costs.link)
         self.add_s_per_byte = 1 / costs.reduce_bytes_per_s
         self.update_s_per_value = costs.compute.update_s_per_value
