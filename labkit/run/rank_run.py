@@ -4,6 +4,8 @@ import os
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from labkit.errors import LabError
 from labkit.run.board import Row
 from labkit.run.communicators.emulated import Emulated
@@ -33,7 +35,11 @@ def run(seat: Seat) -> None:
             seat.stream.tell("loss", [step, state.losses[-1]])
         checkpointer.at_step_end(step, state)
 
-    hooks = replace(hooks, prepare=checkpointer.prepare, at_step_end=at_step_end)
+    def prepare(state: RankState) -> int:
+        warm_up(state)
+        return checkpointer.prepare(state)
+
+    hooks = replace(hooks, prepare=prepare, at_step_end=at_step_end)
     if seat.arguments["live"]:
         hooks = replace(hooks, on_event=lambda event: seat.stream.tell("event", event_row(event)))
     ranked = Interpreter(schedule, job, seat.rank, communicator, hooks=hooks)
@@ -41,6 +47,21 @@ def run(seat: Seat) -> None:
     if job.link:
         communicator.close()
     file_of(seat.folder, seat.rank).write_bytes(pack(result))
+
+
+def warm_up(state: RankState) -> None:
+    """Load all that is loaded at its first use (compiled loops, kernels), so that the first step takes no longer than
+    the others. Weights and running statistics stay as they are; gradients do not, and count for nothing yet.
+    """
+    model, optimizer = state.model, state.job.optimizer
+    if any(instruction.op == "F" for instruction in state.schedule.ranks[state.rank]):
+        statistics = model.state.host().flat.copy()
+        sample = np.zeros((1, *model.network.input_shape), model.dtype)
+        model.gradients_of(sample, np.zeros(1, np.int64), state.job.loss)
+        if len(statistics):
+            model.arrays.put(statistics, model.state.flat)
+    weight, gradient = (model.arrays.put(np.ones(1, model.dtype)) for _ in range(2))
+    optimizer.update(weight, gradient, optimizer.start(weight, model.arrays), 0, None, model.arrays)
 
 
 def board_hooks(row: Row, program: tuple[Instruction, ...]) -> Hooks:

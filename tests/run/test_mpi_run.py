@@ -8,15 +8,18 @@ import time
 import numpy as np
 import pytest
 
-from labkit.engine.optimizers import SGD
+from labkit.engine.optimizers import SGD, get
 from labkit.errors import LabError
 from labkit.machine.links import Link
-from labkit.network import zoo
+from labkit.network import BatchNorm, Dense, Flatten, ReLU, Softmax, chain, zoo
 from labkit.run import mpi_library, processes
 from labkit.run.failure import RankError
+from labkit.run.feed import training_samples
 from labkit.run.job import Job
 from labkit.run.local import run_on_threads
 from labkit.run.mpi_run import MpiRun, StepLoss, run_on_mpi
+from labkit.run.rank_run import warm_up
+from labkit.run.state import RankState
 from labkit.schedule import Event
 from labkit.schedule.traffic import traffic
 from labkit.schemes import registry
@@ -141,6 +144,18 @@ def test_a_rank_that_is_killed_or_stopped_ends_the_run(seed, number):
     assert time.monotonic() - struck < TIMEOUT_S
     if folder:
         assert not folder.exists() and not processes.left_over(folder.name)
+
+
+def test_warming_up_changes_neither_weights_nor_statistics():
+    layers = {"norm": BatchNorm(), "relu": ReLU(), "flat": Flatten(), "fc": Dense(10), "softmax": Softmax()}
+    schedule = registry.build("single", chain("small", (1, 8, 8), layers), 1, 2)
+    settings = job(optimizer=get("momentum", lr=0.1))
+    state = RankState(schedule, settings, 0, training_samples(schedule.network, settings))
+    held = [state.model.parameters.flat, state.model.state.flat, *state.slots]
+    before = [vector.copy() for vector in held]
+    warm_up(state)
+    assert len(held) == 3 and len(held[1])
+    assert all(np.array_equal(*pair) for pair in zip(held, before, strict=True))
 
 
 def test_divergence_is_named():
