@@ -65,7 +65,8 @@ class Model:
         self.mapping, self.arrays = started.mapping, started.arrays
         for tensors in (self.parameters, self.gradients, self.state):
             tensors.move(self.arrays)
-        self._started, self._passes, self._extra = started, 0, None
+        self._started, self._extra = started, None
+        self.passes = 0  # with a workspace of their own
         self.draws = any(isinstance(n.layer, Dropout) for n in network.nodes)
         self.workspace = self.prepare()
         self._pass = Pass(self)
@@ -108,8 +109,8 @@ class Model:
 
     def count_pass(self) -> int:
         """The number of one more pass with a workspace of its own: 1, 2, ..."""
-        self._passes += 1
-        return self._passes
+        self.passes += 1
+        return self.passes
 
     def extra_gradients(self) -> Tensors:
         """Like `gradients`: where those of a later micro-batch are before they are added. Made when first needed."""

@@ -80,7 +80,8 @@ class Pass:
         self._step, self._first, self._training = step, first, training
         # Dropout draws new numbers at every step, and a loss on the host needs the output at once.
         recorded = self._fused and training and not model.draws
-        self._key = (self.number, len(x), loss, weight) if recorded else None
+        self._alone = not model.passes  # otherwise another pass may compute its loss before this one goes back
+        self._key = (self.number, len(x), loss, weight, self._alone) if recorded else None
         self._clear()
 
     def forward(self, start: int, end: int) -> None:
@@ -97,6 +98,7 @@ class Pass:
         self.outputs = outputs
         if pending is not None:
             self._pending = pending
+            self._value = None if self._alone else pending.value()
             self._arrived = {self.model.network.nodes[self._layers - 1].name: [pending.dy]}
 
     def backward(self, start: int, end: int, add: bool = False, stopwatch: Stopwatch | None = None) -> None:
@@ -196,7 +198,7 @@ class Pass:
         arrays, output = self.model.arrays, outputs[self.model.network.nodes[self._layers - 1].name]
         pending = arrays.loss(self._loss, self._fused, output, self._labels)
         dy = pending.dy
-        if self.number:
+        if not self._alone:
             if self._dy is None:
                 self._dy = arrays.empty((self.model.batch, *dy.shape[1:]), self.model.dtype)
             arrays.copy(dy, self._dy[: dy.shape[0]])

@@ -14,6 +14,7 @@ import numpy as np
 
 from labkit.data import Split
 from labkit.engine.threads import limit
+from labkit.errors import LabError
 from labkit.run.communicators.protocol import Communicator
 from labkit.run.feed import training_samples
 from labkit.run.hooks import Hooks
@@ -78,14 +79,13 @@ class Interpreter:
         with quick_switches(), limit(self.job.threads), np.errstate(all="ignore"):
             first = self._make_ready()
             try:
-                self._messages.barrier(self.lanes[0])
+                self.state.meet()
                 began = self.clock()
                 self._start_lanes(first)
                 for step in range(first, self.job.steps):
                     if not self._step(step):
                         break
-                self._settle()
-                self._await_server()
+                self._apart("at the end of the run", self._finish)
                 return self._result(first, began, self.clock())
             except Ended:
                 raise self._reason from self._reason.__cause__
@@ -102,7 +102,8 @@ class Interpreter:
             weights = state.model.parameters.host().flat
             state.server = Server(schedule, rank, job.optimizer, weights, self.communicator)
         self._messages = Messages(state, self.communicator, state.server)
-        state.settle, state.meet = self._settle, partial(self._messages.barrier, self.lanes[0])
+        state.settle = partial(self._apart, "between two steps", self._settle)
+        state.meet = partial(self._apart, "where all ranks meet", self._messages.barrier, self.lanes[0])
         first = self.hooks.prepare(state) if self.hooks.prepare else 0
         state.start(first)
         return first
@@ -143,7 +144,7 @@ class Interpreter:
                     for code in program:
                         self._do(lane, step, code)
                     self._served = step + 1
-                self.state.server.finish(lane)
+                self._apart("at the end of the run", self.state.server.finish, lane)
         except BaseException as error:  # the main lane raises it
             self._reason = self._reason or error
 
@@ -161,6 +162,15 @@ class Interpreter:
         except BaseException as error:
             self._reason = self._reason or LaneError(lane.name, step, code.position, code.spelling, error)
             self._reason.__cause__ = error
+            raise Ended from error
+
+    def _apart(self, place: str, work: Callable, *arguments: object) -> None:
+        """Something that is no instruction; `place` says where it stands if it fails."""
+        try:
+            work(*arguments)
+        except LabError as error:
+            told = LabError(f"{place}: {error.what}", error.instead, error.status)
+            self._reason = self._reason or LaneError("main", -1, -1, "", told)
             raise Ended from error
 
     def _check(self) -> None:
@@ -196,7 +206,9 @@ class Interpreter:
             time.sleep(PAUSE_S)  # however long the workers take: each push has a timeout of its own
             self._check()
 
-    def _await_server(self) -> None:
+    def _finish(self) -> None:
+        """Wait until every lane has done all that is left."""
+        self._settle()
         while self._serving and self._serving.is_alive():
             self._serving.join(PAUSE_S)
             self._check()

@@ -64,7 +64,9 @@ def run_on_threads(
         given = with_checkpoints(schedule, job, rank, hooks(rank) if hooks else Hooks())
         mine = replace(given, stop=run.stopper(given.stop), on_event=on_event or given.on_event)
         clock = lambda: perf_counter() - zero  # noqa: E731
-        run.ranks.append(Interpreter(schedule, job, rank, wrap(communicator), samples=samples, hooks=mine, clock=clock))
+        run.ranks.append(
+            Interpreter(schedule, job, rank, wrap(communicator), samples=samples, hooks=mine, clock=clock, cores=1)
+        )
     with quick_switches(), limit(job.threads):
         return merge(run.results(), schedule, job)
 

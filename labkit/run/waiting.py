@@ -1,7 +1,7 @@
 """The one wait of a run: with a deadline, a way to be ended, and a message that says who waited for what.
 
 Nothing here blocks on a message: `ready()` is asked again and again. Where every rank has a core of its own it is asked
-without a pause at first, because a message between two cores takes microseconds and a sleep takes 60 at least; where
+without a pause at first, because a message between two cores takes microseconds and a sleep takes tens of them; where
 ranks share cores a rank that asks would keep the one it waits for from running, so it sleeps.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from labkit.errors import LabError
 from labkit.machine.processor import usable_cores
-from labkit.run.clock import now_ns, sleep_until
+from labkit.run.clock import fine_timers, now_ns, sleep_until
 
 SPIN_S = 200e-6  # about the time of 1 MiB through shared memory
 FIRST_SLEEP_S, LONGEST_SLEEP_S = 20e-6, 1e-3
@@ -67,6 +67,7 @@ def wait(ready: Callable[[], bool], patience: Patience, what: Callable[[], str],
     if ready():
         return
     patience.check()
+    fine_timers()
     start = now = time.monotonic()
     spin_until, checked, pause = start + patience.spin_s, start, FIRST_SLEEP_S
     while not ready():
