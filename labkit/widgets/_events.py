@@ -36,10 +36,14 @@ def checked(timeline: object, where: str) -> Timeline:
     return timeline
 
 
-def origin(timeline: Timeline) -> str:
-    """Where its times come from, in words: regime, origin, link, and whether ranks shared cores."""
-    words = [timeline.regime, timeline.origin] + ([f"link {timeline.link}"] if timeline.link else [])
-    return ", ".join(words) + (f"; {SHARED_CORES}" if timeline.oversubscribed else "")
+def origin(timeline: object) -> str:
+    """Where its times come from, in words: regime, origin, link, and whether ranks shared cores.
+
+    timeline: a Timeline, or a run that has these attributes of one.
+    """
+    link, shared = getattr(timeline, "link", ""), getattr(timeline, "oversubscribed", False)
+    words = [timeline.regime, timeline.origin] + ([f"link {link}"] if link else [])
+    return ", ".join(words) + (f"; {SHARED_CORES}" if shared else "")
 
 
 def packed(timeline: Timeline, name: str) -> Packed:

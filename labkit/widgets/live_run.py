@@ -74,9 +74,9 @@ def live_run(
 
     what: a run with subscribe(callback), state, pause, resume, step and stop (BackgroundRun and run handles are such),
     whose news are Events, anything with a `step` and a `loss`, or lists of these, and all else is passed over; or what
-    is over: a result with `timeline` and `losses`, a Timeline, or a list of such news. ranks, steps: how many there
-    will be, taken from `what` where it says so. log_loss: logarithmic axis of the loss. from_state: a line of
-    `state_string()`; it overrides log_loss.
+    is over: a result with `timeline` and `losses`, a Timeline, or a list of such news. The title says regime, origin
+    and link where `what` has them, as a Timeline has. ranks, steps: how many there will be, taken from `what` where it
+    says so. log_loss: logarithmic axis of the loss. from_state: a line of `state_string()`; it overrides log_loss.
 
     Raises LabError for anything else, for a log without events, and for settings out of range.
     """
@@ -109,8 +109,8 @@ def _timeline(what: object) -> Timeline | None:
 
 
 def _titled(what: object, title: str) -> str:
-    found = _timeline(what)
-    return f"{title}: {origin(found)}" if found is not None else title
+    found = getattr(what, "timeline", what)
+    return f"{title}: {origin(found)}" if hasattr(found, "regime") and hasattr(found, "origin") else title
 
 
 def _log(what: object) -> list:

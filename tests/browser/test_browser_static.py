@@ -9,6 +9,8 @@ from labkit.kernels.conv.forward import FORWARD
 from labkit.kernels.launch import Launch
 from labkit.network import zoo
 from labkit.partition.methods import partition
+from labkit.schedule.events import Event, Timeline
+from labkit.schedule.staleness import Stale
 from labkit.widgets import (
     KernelPoint,
     block_microscope,
@@ -16,11 +18,15 @@ from labkit.widgets import (
     convolution_walk,
     gradient_descent_stepper,
     hypergraph_view,
+    live_run,
     network_anatomy,
     roofline,
+    staleness,
     static_page,
     stepper,
     studio,
+    timeline,
+    topology,
     training_view,
 )
 
@@ -54,6 +60,25 @@ def arrays():
     return [np.ones(shape, np.float32) for shape in ((2, 2, 7, 9), (2, 2, 3, 3), (2,), (2, 2, 7, 9))]
 
 
+def ranks(regime, seconds):
+    """Three ranks that compute and exchange, for four steps."""
+    events = []
+    for step in range(4):
+        for rank in range(3):
+            at = (2 * step + 0.1 * rank) * seconds
+            events.append(Event(rank, step, 0, "main", "F0:4", "compute", at, at + seconds))
+            swap = ("network", "allreduce g0 ring &", "communicate", at + seconds, at + 1.5 * seconds)
+            events.append(Event(rank, step, 1, *swap, 40, 40, 4, (0, 1)))
+            events.append(Event(rank, step, 2, "main", "wait", "wait", at + seconds, at + 1.5 * seconds))
+    return Timeline(tuple(events), 3, regime, "measured here", cores=2)
+
+
+def ages():
+    return [
+        Stale(rank, step, piece, 2 * step, rank * step % 4) for step in range(9) for rank in (1, 2) for piece in (0, 1)
+    ]
+
+
 STUDIO = "partition_studio?method=%22filter-incremental%22&parts=16&part=9&row=4&last=12"
 VIEWS = {
     "anatomy": lambda: network_anatomy("resnet18_32", all_layers=True),
@@ -67,6 +92,10 @@ VIEWS = {
     ),
     "hypergraph": lambda: hypergraph_view("residual_block", 3, "fine", graph=True),
     "stepper": lambda: stepper("residual_block", 3, 0.2),
+    "timeline": lambda: timeline(ranks("simulated", 1e-4), ranks("emulated", 1.2e-4)),
+    "topology": lambda: topology("reduce", "tree", 7, 40, root=3),
+    "staleness": lambda: staleness(ages(), ranks("real", 0.1), bound=2),
+    "live": lambda: live_run(ranks("real", 0.1)),
     "microscope": lambda: block_microscope(FORWARD["hybrid"], Launch((2, 2, 1), 64, 72), *arrays(), *[1] * 5, 0),
 }
 # What to do by keyboard so that the sentence of the view changes: a button to focus, and a key.
@@ -78,6 +107,9 @@ MOVES = {
     "hypergraph": ("All in part 0", "Enter"),
     "stepper": ("Step", "s"),
     "studio": ("Undo", "g"),
+    "timeline": ("Zoom in", "ArrowRight"),
+    "topology": ("Step", "s"),
+    "live": ("Restart", "r"),
     "microscope": ("Step", "s"),
 }
 

@@ -146,6 +146,7 @@ class Handle:
     """The least that a run needs to be followed; it keeps no events of its own."""
 
     ranks, steps = 2, 9
+    regime, origin, oversubscribed = "emulated", "measured here", True
 
     def __init__(self):
         self.state, self.said, self.callbacks = "running", [], []
@@ -168,6 +169,7 @@ def test_any_run_with_these_methods_is_followed_and_commanded():
     run = Handle()
     view = live_run(run)
     assert view.info == {"ranks": 2, "steps": 9, "state": "running", "reason": "", "live": True, "news": 0}
+    assert view.title == "Run: emulated, measured here; ranks share cores: no claim about speed-up"
     run.tell(Event(1, 3, 0, "main", "F0:3", "compute", 0.0, 2.0))
     run.tell(loss(3, 0.5))
     run.tell(None)

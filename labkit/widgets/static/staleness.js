@@ -119,8 +119,9 @@ function drawLanes(ctx, width, height, look, { info, boxes }) {
       ctx.strokeStyle = look.fg;
       if (over) for (const edge of [1, 4]) ctx.strokeRect(from + edge, y + edge, wide - 2 * edge, ROW - 6 - 2 * edge);
       const range = box.low === box.high ? box.low : `${box.low}–${box.high}`;
-      [`v ${range}`, `${over ? "✗ " : ""}s ${box.stale}`].forEach((text, k) => {
-        if (ctx.measureText(text).width > wide - 4) return;
+      [[`v ${range}`], over ? [`✗ s ${box.stale}`, "✗"] : [`s ${box.stale}`]].forEach((words, k) => {
+        const text = words.find((one) => ctx.measureText(one).width <= wide - 4);
+        if (!text) return;
         ctx.lineWidth = 3;
         ctx.strokeStyle = look.dark ? "#111" : "#fff";
         ctx.strokeText(text, from + wide / 2, y + 14 + 14 * k);
