@@ -23,6 +23,7 @@ from labkit.run.processes import Processes
 from labkit.run.rank_files import event_from, file_of, unpack
 from labkit.run.rank_result import merge
 from labkit.run.result import RunResult
+from labkit.run.resume import warn
 from labkit.schedule import Event, Schedule
 
 FUNCTION = "labkit.run.rank_run:run"
@@ -74,6 +75,8 @@ def run_on_mpi(
                     on_loss(*item)
                 if progress:
                     progress(min(1.0, (item.step + 1) / job.steps), f"step {item.step + 1} of {job.steps}")
+            elif isinstance(item, str):
+                warn(item)
     except StopIteration as over:
         return over.value
     finally:
