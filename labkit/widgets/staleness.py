@@ -14,7 +14,7 @@ from labkit.schedule.events import Timeline
 from labkit.widgets._ages import Ages, flat, is_record
 from labkit.widgets._base import css, decode, encode, esm, static_text, within
 from labkit.widgets._events import origin
-from labkit.widgets._follow import Follower, can_follow
+from labkit.widgets._follow import OVER, Follower, can_follow
 
 KIND = "staleness"
 DEFAULTS = {"rank": -1, "piece": -1, "last": 20}
@@ -64,6 +64,8 @@ class StalenessView(anywidget.AnyWidget):
 
         def show(fresh: list, state: str) -> None:
             ages.add(fresh)
+            if state in OVER and not ages.count:  # a run that tells of its updates in its result only
+                ages.add(getattr(getattr(run, "result", None), "staleness", ()))
             self.show(ages, bound, state, str(getattr(run, "error", None) or ""))
 
         self._follower = Follower(run, self, show)
@@ -88,10 +90,10 @@ def staleness(
     """Show how stale the updates of a parameter server are, of a run that goes on or of one that is over.
 
     what: records with rank, step, piece, version and staleness, a result with such records as `staleness`, or a run
-    that gives them to subscribers (see `_follow.can_follow`). timeline: of the same run, for lanes over time; taken
-    from a result that has one; without it the lanes go by steps. bound: the greatest staleness that is allowed, in
-    versions, or None; updates above it are marked (the bound of a stale-synchronous server itself counts steps by which
-    workers are apart). from_state: a line of `state_string()`.
+    that gives them to subscribers (see `_follow.can_follow`) or, when it is over, in its `result`. timeline: of the
+    same run, for lanes over time; taken from a result that has one; without it the lanes go by steps. bound: the
+    greatest staleness that is allowed, in versions, or None; updates above it are marked (the bound of a
+    stale-synchronous server itself counts steps by which workers are apart). from_state: a line of `state_string()`.
 
     Raises LabError for what has no records, and for settings out of range.
     """

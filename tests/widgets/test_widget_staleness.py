@@ -125,6 +125,19 @@ def test_a_run_is_followed_and_its_other_news_are_passed_over():
     assert view.counts == staleness(records).counts
 
 
+def test_a_run_may_tell_of_its_updates_in_its_result():
+    records, timeline = made()
+    run = BackgroundRun(iter(timeline.events), paused=True)
+    run.result = None
+    view = staleness(run)
+    assert view.info["count"] == 0
+    run.result = SimpleNamespace(staleness=tuple(records))
+    run.resume()
+    run.wait(10)
+    assert view.refresh() == "finished"
+    assert view.info["count"] == len(records) and view.info["timed"]
+
+
 def test_a_run_without_updates_yet_says_so(run_js):
     view = staleness(BackgroundRun(iter([]), paused=True))
     data = json.dumps({"counts": [], "info": view.info, "set": view.state})
