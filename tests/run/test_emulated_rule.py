@@ -210,3 +210,14 @@ def test_after_a_barrier_nobody_is_late(clock):
     one.send(np.zeros(1), 1, BARRIER)
     assert two.done(two.receive(np.zeros(1), 0, BARRIER))
     assert two.send(values(1000), 0, TAG).free_ns == clock.now + 40_000
+
+
+def test_a_lag_is_forgotten(clock):
+    one, two = ranks(2)
+    one.send(values(1000), 1, TAG)
+    received = two.receive(np.zeros(1000, np.float32), 0, TAG)
+    assert not two.done(received)
+    clock.at(LATENCY + 40_000 + 70_000)
+    assert two.done(received)
+    clock.at(10 * LATENCY)
+    assert two.send(values(1000), 0, TAG).free_ns == clock.now + 40_000

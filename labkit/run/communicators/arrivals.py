@@ -90,15 +90,26 @@ class Arrivals:
 
     def done(self, ticket: Receiving, now: int) -> bool:
         """Whether all of it is there at time `now`. LabError for senders that cannot be waited for."""
-        while self._inner.done(self._notice):
-            self._read()
+        gone = self._read_stamps()
         if self._coming:
             self._give_ports(now)
         if self._unclaimed:
             self._match()
+        if ticket.message is None and gone is not None:
+            raise gone
         if ticket.below is not None and not ticket.complete:
             ticket.complete = self._inner.done(ticket.below)
         return ticket.complete and ticket.end_ns is not None and now >= ticket.end_ns
+
+    def _read_stamps(self) -> LabError | None:
+        """Take in all stamps that are here. What the communicator below says if there can be no others."""
+        while True:
+            try:
+                if not self._inner.done(self._notice):
+                    return None
+            except LabError as gone:
+                return gone
+            self._read()
 
     def _expect(self) -> None:
         self._stamp = np.empty(STAMP_BYTES, np.uint8)

@@ -12,7 +12,7 @@ machines are refused. What arrives is what was sent, bit by bit; only when `done
 A thread is woken some 50 us after its time, later where ranks share cores, and the calls of this file take time, too.
 No network is to blame for that: each lane has a lag, up to most of the latency, and its messages are stamped as if it
 had been woken in time and the calls had cost nothing, so that lags do not add up from message to message. What the rank
-does in between counts in full.
+does in between counts in full; after a while without messages the lag is forgotten.
 
 Bookkeeping (tags that carry no payload: barriers, who pushes) goes at the speed of the communicator below: nobody
 counts it, and a real network would let it ride with the message that follows.
@@ -74,7 +74,7 @@ class Emulated:
         self._ports, self._arrivals = Ports(link.ports), Arrivals(inner, self._latency_ns, link.ports)
         self._leaving: list[Sending] = []  # the communicator below is not done with them
         self._driver: threading.Thread | None = None
-        self._lane = threading.local()  # .lag_ns: how late this lane is
+        self._lane = threading.local()  # .lag: how late this lane was, and when
         if inner.rank == 0 and remark(link):
             warnings.warn(remark(link), stacklevel=2)
 
@@ -149,11 +149,12 @@ class Emulated:
             self.inner.close()
 
     def _lag(self) -> int:
-        """How late this lane is, in ns."""
-        return getattr(self._lane, "lag_ns", 0)
+        """How late this lane is, in ns. A lane that had nothing to do for a while is in time."""
+        lag_ns, since_ns = getattr(self._lane, "lag", (0, 0))
+        return lag_ns if now_ns() - since_ns < self._latency_ns // 2 else 0
 
     def _set_lag(self, late_ns: int) -> None:
-        self._lane.lag_ns = min(late_ns, self._latency_ns * 3 // 4)
+        self._lane.lag = min(late_ns, self._latency_ns * 3 // 4), now_ns()
 
     def _arrived(self, ticket: Receiving) -> bool:
         if ticket.complete and ticket.end_ns is not None:
