@@ -154,9 +154,12 @@ def mark_broken(reason: str) -> None:
         cluster_record.write(folder(), replace(record, broken=reason))
 
 
-def down(folder: Path | None = None) -> bool:
-    """End all processes of the cluster, whatever state it is in; whether there was one. Takes a few seconds at most."""
-    here = folder or globals()["folder"]()
+def down(here: Path | None = None) -> bool:
+    """End all processes of the cluster, whatever state it is in; whether there was one. Takes a few seconds at most.
+
+    here: its folder, where that is not the one of this process's surroundings.
+    """
+    here = here or folder()
     record = cluster_record.read(here)
     if record is None:
         return False

@@ -83,7 +83,7 @@ def guard(folder: Path, owner: Stamp) -> None:
         if not alive(owner):
             from labkit.run import cluster
 
-            cluster.down(folder=folder)
+            cluster.down(folder)
             return
         time.sleep(GUARD_EVERY_S)
 

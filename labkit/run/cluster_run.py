@@ -112,14 +112,14 @@ def call_on_cluster(function: str, arguments: dict, timeout_s: float = 60.0) -> 
 
 
 @contextmanager
-def warm(function: str, arguments: dict, ranks: int | None = None, client=None) -> Iterator[WarmRun]:
+def warm(function: str, arguments: dict, ranks: int | None = None) -> Iterator[WarmRun]:
     """The ranks of the cluster that is up, all calling `function`, within a `with` block.
 
-    ranks: how many there must be (None: whatever there are). client: of ipyparallel's, to be used and left open.
+    ranks: how many there must be (None: whatever there are).
     """
     engines = _engines(ranks)
     here = cluster.folder()
-    connected = client or cluster.connect(here)
+    connected = cluster.connect(here)
     folder = Path(tempfile.mkdtemp(prefix=f"labkit-run-{os.getpid()}-{keeper.birth(os.getpid()) or 0}-"))
     board = create(folder / BOARD, len(engines), os.getpid(), keeper.birth(os.getpid()) or 0)
     orders = {"function": function, "arguments": arguments, "ranks": len(engines)}
@@ -134,8 +134,7 @@ def warm(function: str, arguments: dict, ranks: int | None = None, client=None) 
     finally:
         board.close()
         shutil.rmtree(folder, ignore_errors=True)
-        if client is None:
-            connected.close()
+        connected.close()
 
 
 def _engines(ranks: int | None) -> tuple[Engine, ...]:
