@@ -43,6 +43,7 @@ class Gpu:
         """See `Executor`. Configured anew at each launch, because all configurations of a simulated kernel are one."""
         if self._recorded is not None:
             self._recorded.append((kernel, launch, arguments))
+            return
         configured = compiled(kernel)[launch.grid, launch.block, self._stream, launch.shared_bytes]
         if self._profile is None or self._stream:
             with understood(kernel.__name__):
@@ -91,9 +92,8 @@ class Gpu:
     def record(self, work: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
         """What `work()` returns, and a function that starts all launches of it anew, on the same arrays, in one call.
 
-        Kernels must have run once before, and `work` must only launch: no copies, no allocation, no waiting. On a GPU
-        nothing of it has run when this returns (a CUDA graph, see the CUDA C++ Programming Guide, "CUDA Graphs"); in
-        the simulator it has.
+        Kernels must have run once before, and `work` must only launch: no copies, no allocation, no waiting. Nothing of
+        it has run when this returns (a CUDA graph, see the CUDA C++ Programming Guide, "CUDA Graphs").
         """
         if SIMULATED:
             self._recorded, before = [], self._recorded
