@@ -221,3 +221,13 @@ def test_a_lag_is_forgotten(clock):
     assert two.done(received)
     clock.at(10 * LATENCY)
     assert two.send(values(1000), 0, TAG).free_ns == clock.now + 40_000
+
+
+def test_a_lane_goes_on_from_the_last_of_its_messages(clock):
+    one, two = ranks(2)
+    one.send(values(1000), 1, TAG)
+    received, sent = two.receive(np.zeros(1000, np.float32), 0, TAG), two.send(values(10), 0, TAG)
+    assert not two.done(received) and not two.done(sent)
+    clock.at(LATENCY + 40_000 + 70_000)
+    assert two.done(received) and two.done(sent)  # the send was over long ago
+    assert two.send(values(1000), 0, TAG).free_ns == clock.start + LATENCY + 40_000 + 40_000

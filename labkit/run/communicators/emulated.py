@@ -82,25 +82,25 @@ class Emulated:
         """Start sending a copy of `buffer`, so that it is free again when the port is."""
         if not carries_payload(tag):
             return self.inner.send(buffer, to, tag)
-        began, held = now_ns(), self._held_ns(buffer)
-        ready, kept = began - self._lag(), [] if is_inside(buffer) else [buffer.copy()]
+        ready, held = self._lane_now(), self._held_ns(buffer)
+        kept = [] if is_inside(buffer) else [buffer.copy()]
         with self._lock:
             free = self._ports.take(ready, held)
             kept.append(stamp(free - held, tag, held, buffer))
             parts = [self.inner.send(kept[-1], to, STAMP), *(self.inner.send(data, to, tag) for data in kept[:-1])]
             ticket = Sending(to, buffer, parts, kept, free)
             self._leaving.append(ticket)
-        self._set_lag(now_ns() - ready)
+        self._go_on_from(ready)
         return ticket
 
     def receive(self, buffer: np.ndarray, source: int, tag: int) -> Ticket:
         """Start receiving."""
         if not carries_payload(tag):
             return self.inner.receive(buffer, source, tag)
-        ready = now_ns() - self._lag()
+        ready = self._lane_now()
         with self._lock:
             ticket = self._arrivals.receive(buffer, source, tag)
-        self._set_lag(now_ns() - ready)
+        self._go_on_from(ready)
         return ticket
 
     def allreduce(self, buffer: np.ndarray) -> Ticket:
@@ -115,13 +115,14 @@ class Emulated:
         if not isinstance(ticket, Sending | Receiving):
             over = self.inner.done(ticket)
             if over:  # a barrier, say: from here on all begin anew
-                self._set_lag(0)
+                self._go_on_from(now_ns())
             return over
         if ticket.asked_ns is None:
-            ticket.asked_ns = now_ns() - self._lag()
+            ticket.asked_ns = self._lane_now()
         over = self._sent(ticket) if isinstance(ticket, Sending) else self._arrived(ticket)
-        if over:
-            self._set_lag(now_ns() - max(ticket.asked_ns, ticket.end_ns))
+        if over:  # a lane that waits for several messages goes on from the last one
+            self._lane.at = max(ticket.asked_ns, ticket.end_ns, getattr(self._lane, "at", 0))
+            self._go_on_from(self._lane.at)
         return over
 
     def due_ns(self, ticket: Ticket) -> int:
@@ -148,13 +149,15 @@ class Emulated:
             self._leaving = []
             self.inner.close()
 
-    def _lag(self) -> int:
-        """How late this lane is, in ns. A lane that had nothing to do for a while is in time."""
-        lag_ns, since_ns = getattr(self._lane, "lag", (0, 0))
-        return lag_ns if now_ns() - since_ns < self._latency_ns // 2 else 0
+    def _lane_now(self) -> int:
+        """The time on this lane: now, less its lag. A lane that had nothing to do for a while is in time."""
+        now, (lag_ns, since_ns) = now_ns(), getattr(self._lane, "lag", (0, 0))
+        return now - lag_ns if now - since_ns < self._latency_ns // 2 else now
 
-    def _set_lag(self, late_ns: int) -> None:
-        self._lane.lag = min(late_ns, self._latency_ns * 3 // 4), now_ns()
+    def _go_on_from(self, in_time_ns: int) -> None:
+        """It is `in_time_ns` on this lane now; the clock, which is ahead of it, does not matter."""
+        now = now_ns()
+        self._lane.lag = min(now - in_time_ns, self._latency_ns * 3 // 4), now
 
     def _arrived(self, ticket: Receiving) -> bool:
         if ticket.complete and ticket.end_ns is not None:
