@@ -32,7 +32,7 @@ class Pass:
 
     own_workspace: with layers and buffers of its own, so that this micro-batch can be in flight while others of the
     same model are; all share the model's parameters, gradients and state. Without: those of the model itself, where the
-    next micro-batch may begin when the one before is over.
+    next micro-batch may begin when the one before is over. Make all passes before the first micro-batch begins.
 
     outputs: of the layers run so far, by name, where the backend keeps its arrays. Ranges are half-open (start, end)
     and must follow each other: upwards in `forward`, downwards in `backward`.

@@ -163,18 +163,25 @@ class InFlight:
     """
 
     def __init__(self, model: Model, program: tuple[Instruction, ...]):
-        self._model = model
-        self._last = {i.micro: i for i in program if i.op in ("F", "B")}
+        walks = [i for i in program if i.op in ("F", "B")]
+        self._last = {i.micro: i for i in walks}
+        most = most_in_flight(walks)
+        # All of them before the first step: a pass must know from the start that it is not alone.
+        self._free = [Pass(model, own_workspace=number > 0) for number in range(most)][::-1]
         self._used: dict[int, Pass] = {}
-        self._free: list[Pass] = []
 
     def take(self, instruction: Instruction) -> Pass:
         """The pass of an instruction's micro-batch; after the last instruction it is free for the next one."""
         walk = self._used.get(instruction.micro)
         if walk is None:
-            made = bool(self._used)  # the model's own workspace is somebody's
-            walk = self._free.pop() if self._free else Pass(self._model, own_workspace=made)
-            self._used[instruction.micro] = walk
+            walk = self._used[instruction.micro] = self._free.pop()
         if self._last[instruction.micro] == instruction:
             self._free.append(self._used.pop(instruction.micro))
         return walk
+
+
+def most_in_flight(walks: list[Instruction]) -> int:
+    """How many micro-batches have begun and are not over at a time, at most."""
+    micros = [i.micro for i in walks]
+    ends = {micro: len(micros) - 1 - micros[::-1].index(micro) for micro in micros}
+    return max((len({m for m in micros[: n + 1] if ends[m] >= n}) for n in range(len(micros))), default=0)

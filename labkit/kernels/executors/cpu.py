@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from math import prod
+from threading import RLock
 from time import perf_counter
 from typing import Any
 
@@ -23,6 +24,7 @@ from labkit.kernels.executors.text import LINE_BYTES
 from labkit.kernels.launch import Launch
 from labkit.machine.processor import memory_bytes
 
+_ONE_AT_A_TIME = RLock()  # ranks may be threads, and the parser of CPython 3.11 counts its depth for all of them
 ASKED_BYTES = 1 << 26  # arrays from this size on are only made after a look at what is free
 
 
@@ -35,13 +37,18 @@ class Compiled:
     places: list[str]
 
 
-@cache
 def compiled(kernel: Callable, checked: bool = False, whole_blocks: bool = False) -> Compiled:
     """`kernel`, a plain function, for the CPU. Raises LabError for one that cannot run there.
 
     checked: an index outside of an array raises IndexError(number of one of the `places`, axis, index, size) instead of
     reading or writing what lies there.
     """
+    with _ONE_AT_A_TIME:
+        return _compiled(kernel, checked, whole_blocks)
+
+
+@cache
+def _compiled(kernel: Callable, checked: bool, whole_blocks: bool) -> Compiled:
     text = program(kernel, whole_blocks, checked)
     options = ["checked_and_compiled as compiled", "checked as inlined"] if checked else ["compiled", "inlined"]
     imports = ", ".join([*SPECIALS, *options])
