@@ -1,10 +1,11 @@
 """What an abstract parameter server does with a push: when it updates, and whom it answers when.
 
-sync: the gradients of a piece are summed over all workers; the last one's push updates and answers all. async: each
-push updates and is answered at once. ssp with bound s: it updates at once, and the answer is held back while its worker
-is more than s pushes of that piece ahead of the slowest worker.
+sync: the gradients of a piece are summed over the workers that push it; the last one's push updates and answers all.
+async: each push updates and is answered at once. ssp with bound s: it updates at once, and the answer is held back
+while its worker is more than s pushes of that piece ahead of the slowest worker.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from labkit.schedule.contributions import Contents
@@ -15,56 +16,59 @@ Answer = tuple[int, str, list[int]]  # worker, item, versions of its stretches
 
 @dataclass
 class Desk:
-    """The pushes of one piece to one server so far. counts: of each worker; waiting: workers not answered yet."""
+    """One piece at its server: the pushes of each worker so far, and who was not answered yet.
 
-    weights: list[int]
+    early: sync only, gradients of each worker that are not in an update yet.
+    """
+
     counts: dict[int, int]
+    early: dict[int, deque[list[int]]]
     waiting: list[int] = field(default_factory=list)
-    gradients: list[int] | None = None
     updates: int = 0
 
 
 class Servers:
-    """All servers of a schedule; `mode` is that of their first `serve`."""
+    """All servers of a schedule; `modes`: of each, that of its first `serve`."""
 
     def __init__(self, contents: Contents):
-        schedule = self.schedule = contents.schedule
-        self.contents = contents
-        self.modes = {}
-        for rank, program in enumerate(schedule.ranks):
+        self.contents, self.modes = contents, {}
+        self._desks: dict[tuple[int, int], Desk] = {}
+        self._fresh = 0  # names of the versions of asynchronous servers: -1, -2, ...
+        pushers: dict[tuple[int, int], list[int]] = {}
+        for rank, program in enumerate(contents.schedule.ranks):
             for i in program:
                 if i.op == "serve":
                     self.modes.setdefault(rank, i.how)
-        self._desks: dict[tuple[int, int], Desk] = {}
-        self._fresh = 0
+                elif i.op == "push":
+                    pushers.setdefault((i.peer, i.piece), []).append(rank)
+        for key, ranks in pushers.items():
+            self._desks[key] = Desk(dict.fromkeys(ranks, 0), {rank: deque() for rank in ranks})
 
     def serve(
         self, server: int, position: int, steps: int, worker: int, push: Instruction, came: list[int], a: int, b: int
     ) -> list[Answer]:
         """Take a push of the stretches a to b - 1; the answers that it lets go. steps: of the whole execution."""
-        if (server, push.piece) not in self._desks:
-            self._desks[server, push.piece] = Desk([0] * (b - a), dict.fromkeys(self.schedule.workers, 0))
-        desk = self._desks[server, push.piece]
-        desk.counts[worker] = desk.counts.get(worker, 0) + 1
+        desk, mode = self._desks[server, push.piece], self.modes[server]
+        desk.counts[worker] += 1
         desk.waiting.append(worker)
-        mode = self.modes[server]
         if mode == "sync":
-            sums = desk.gradients or [0] * (b - a)
-            desk.gradients = [x + y for x, y in zip(sums, came, strict=True)]
-            if len(desk.waiting) < len(desk.counts):
+            desk.early[worker].append(came)
+            if not all(desk.early.values()):
                 return []
-            if desk.updates < steps:  # a server that is pushed to too often; `serving` has told
-                self.contents.check(server, position, desk.updates, desk.gradients, a, b, -1)
+            sums = [sum(column) for column in zip(*(row.popleft() for row in desk.early.values()), strict=True)]
+            if desk.updates < steps:  # a server that is pushed to too often: `serving` has told
+                self.contents.check(server, position, desk.updates, sums, a, b, -1)
             desk.updates += 1
-            desk.weights, desk.gradients = [desk.updates] * (b - a), None
-            return self._let_go(desk, push, desk.waiting)
+            return _let_go(desk, push, list(desk.counts), [desk.updates] * (b - a))
         self._fresh -= 1
-        desk.weights = [self._fresh] * (b - a)
-        if mode == "async":
-            return self._let_go(desk, push, [worker])
-        bound, slowest = int(mode.removeprefix("ssp")), min(desk.counts.values())
-        return self._let_go(desk, push, [w for w in desk.waiting if desk.counts[w] - slowest <= bound])
+        bound = int(mode.removeprefix("ssp")) if mode != "async" else None
+        slowest = min(desk.counts.values())
+        free = [w for w in desk.waiting if bound is None or desk.counts[w] - slowest <= bound]
+        return _let_go(desk, push, free, [self._fresh] * (b - a))
 
-    def _let_go(self, desk: Desk, push: Instruction, workers: list[int]) -> list[Answer]:
-        desk.waiting = [worker for worker in desk.waiting if worker not in workers]
-        return [(worker, f"w{push.piece}", desk.weights) for worker in workers]
+
+def _let_go(desk: Desk, push: Instruction, workers: list[int], weights: list[int]) -> list[Answer]:
+    """Answer some workers once each."""
+    for worker in workers:
+        desk.waiting.remove(worker)
+    return [(worker, f"w{push.piece}", weights) for worker in workers]

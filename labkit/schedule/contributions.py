@@ -29,7 +29,8 @@ class Contents:
         self.faults: dict[tuple[int, int], Fault] = {}
         self.misled: dict[tuple[int, int], Fault] = {}
         self.held = {item: [[0] * n for _ in range(size)] for item in "gw"}
-        self.held["e"] = [[0] for _ in range(size)]  # ranks whose errors a message mixed in, as bits; 0: own error
+        self.mixed = [-1] * size  # step in which a message last had to do with the rank's error
+        self._loose = _pulled_late(schedule, stretches)
         self._begun = [[-1] * n for _ in range(size)]  # step of the latest B
         self._pushed = [[-1] * n for _ in range(size)]  # step of the latest push to an asynchronous server
         self._read: dict[tuple[int, int], list[int | None]] = {}  # (rank, micro-batch) -> weights that its FP used
@@ -46,14 +47,17 @@ class Contents:
         self.spoilt = 1 << (width * steps)  # what a reduce leaves on ranks other than its root
         self.samples = Samples(names, BITS, steps)
 
-    def take(self, rank: int, item: str, a: int, b: int) -> list[int]:
-        """What `rank` would send of the stretches a to b - 1."""
-        return self.held[item][rank][a:b] if item != "e" else [self.held["e"][rank][0] | 1 << rank]
+    def take(self, rank: int, step: int, item: str, a: int, b: int) -> list[int]:
+        """What `rank` would send of the stretches a to b - 1; of errors, only that it did."""
+        if item == "e":
+            self.mixed[rank] = step
+            return []
+        return self.held[item][rank][a:b]
 
-    def put(self, rank: int, item: str, a: int, b: int, came: list[int], add: bool) -> None:
+    def put(self, rank: int, step: int, item: str, a: int, b: int, came: list[int], add: bool) -> None:
         """What came replaces what is there, or is added to it (gradients only; `order` tells of others)."""
         if item == "e":
-            self.held["e"][rank][0] |= came[0]
+            self.mixed[rank] = step
         elif add and item == "g":
             row = self.held[item][rank]
             row[a:b] = [x + y for x, y in zip(row[a:b], came, strict=True)]
@@ -62,31 +66,23 @@ class Contents:
 
     def collective(self, i: Instruction, a: int, b: int, gave: dict[int, list[int]]) -> None:
         """All ranks have given what they hold; hand out what they get."""
-        if i.op == "bcast":
-            got = gave[i.peer]
-        elif i.item == "w":
-            return  # weights that were added up: `order` has told
-        elif i.item == "e":
-            got = [(1 << self.schedule.size) - 1]
-        else:
-            got = [sum(column) for column in zip(*gave.values(), strict=True)]
-        spoilt = [self.spoilt] * (b - a) if i.item == "g" else got
+        if i.item == "e" or (i.item == "w" and i.op != "bcast"):
+            return  # errors were noted when they were taken; of weights that were added up `order` has told
+        got = gave[i.peer] if i.op == "bcast" else [sum(column) for column in zip(*gave.values(), strict=True)]
         for rank in gave:
-            if i.op != "bcast" or rank != i.peer:
-                self.put(rank, i.item, a, b, got if i.op != "reduce" or rank == i.peer else spoilt, False)
+            useless = i.op == "reduce" and rank != i.peer
+            self.held[i.item][rank][a:b] = [self.spoilt] * (b - a) if useless else got
 
     def forward(self, rank: int, step: int, position: int, i: Instruction, a: int, b: int) -> None:
         """FP reads weights: those of the step's beginning, the same on all ranks."""
         row = self.held["w"][rank]
         if row[a:b].count(step) != b - a:
-            wrong = [s for s in range(a, b) if row[s] != step and row[s] >= 0]
+            wrong = [s for s in range(a, b) if row[s] != step and s not in self._loose[rank]]
             if wrong:
                 self._report(rank, position, step, *weights_verdict(self.schedule, self.stretches, wrong, row, step))
                 for s in wrong:
                     row[s] = step
         self._read.setdefault((rank, i.micro), [None] * len(row))[a:b] = row[a:b]
-        if i.layers[1] == len(self.schedule.network):
-            self.held["e"][rank][0] = 0
 
     def backward(self, rank: int, step: int, position: int, i: Instruction, a: int, b: int) -> None:
         """BP reads the weights that FP read, and its gradients replace those of the step before, or are added."""
@@ -97,7 +93,7 @@ class Contents:
             if changed:
                 what = f"the weights of {self.stretches.names(changed)} have changed since this micro-batch's FP"
                 self._report(rank, position, step, what, "let them change after BP, or before FP")
-        if i.layers[1] == len(self.schedule.network) and self.held["e"][rank][0]:
+        if i.layers[1] == len(self.schedule.network) and self.mixed[rank] == step:
             self._mislead(rank, position, step)
         mine = self._one.get((rank, i.micro), 0) << self._shift[step]
         row, begun = self.held["g"][rank], self._begun[rank]
@@ -148,7 +144,7 @@ class Contents:
         """After the last step every worker has all updates; told only where nothing else was."""
         for rank in self.schedule.workers if not (self.faults or self.misled) else ():
             row = self.held["w"][rank]
-            wrong = [s for s, version in enumerate(row) if 0 <= version != steps]
+            wrong = [s for s, version in enumerate(row) if version != steps and s not in self._loose[rank]]
             if wrong:
                 last = max(len(self.schedule.ranks[rank]) - 1, 0)
                 verdict = weights_verdict(self.schedule, self.stretches, wrong, row, steps)
@@ -166,3 +162,12 @@ class Contents:
     def _report(self, rank: int, position: int, step: int, what: str, instead: str) -> None:
         if (rank, position) not in self.faults:
             self.faults[rank, position] = fault(self.schedule, "maths", rank, position, step, what, instead)
+
+
+def _pulled_late(schedule: Schedule, stretches: Stretches) -> list[set[int]]:
+    """For each rank the stretches that it gets from asynchronous servers, and so may use in any version."""
+    late = {rank for rank, program in enumerate(schedule.ranks) for i in program if i.op == "serve" and i.how != "sync"}
+    return [
+        {s for i in program if i.op == "pull" and i.peer in late for s in range(*stretches.of(i))}
+        for program in schedule.ranks
+    ]

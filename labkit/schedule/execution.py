@@ -4,7 +4,8 @@ Every rank has three lanes that do their instructions in order: main, network (i
 moment that the main lane issues them) and server. Messages are rendezvous: whoever sends waits for whoever receives,
 so that a schedule which ends here does not depend on how much a network buffers. For the same reason a collective is
 over when all ranks have entered it, as MPI allows; and a push is over when a `serve` takes it. Only a server's
-answers wait for their `pull` without holding up anyone.
+answers wait for their `pull` without holding up anyone. A pull of a piece that is owed no answer, as in the first step
+of a list that pulls before it pushes, takes none; what is owed at the end is taken then.
 
 Time is logical: an instruction takes one column of its lane, and those that meet stand in the same column.
 """
@@ -23,7 +24,7 @@ class Execution:
     """`run` executes `steps` steps. Then `cells` is what was done, `stuck` the lanes that wait for ever."""
 
     def __init__(self, schedule: Schedule, stretches: Stretches, steps: int):
-        self.schedule, self.steps = schedule, steps
+        self.schedule, self.steps, self._stretches = schedule, steps, stretches
         self.contents = Contents(schedule, stretches, steps)
         self.servers = Servers(self.contents)
         self.cells: list[Cell] = []
@@ -43,6 +44,7 @@ class Execution:
         self._offered, self._wanted = defaultdict(deque), defaultdict(deque)  # (from, to, item) -> lanes
         self._inbox = defaultdict(deque)  # server -> pushes
         self._answered, self._pulling = defaultdict(deque), defaultdict(deque)  # (server, worker, item)
+        self._open = defaultdict(int)  # the same -> pushes that are not answered yet
         self._entered: dict[tuple, dict[int, tuple[Lane, list[int]]]] = {}
         self._turns = defaultdict(int)  # (rank, collective) -> how often the rank has entered it
         self._ready = [lane for rank in range(schedule.size) for lane in (self.main[rank], self.server[rank])][::-1]
@@ -53,6 +55,10 @@ class Execution:
             lane = self._ready.pop()
             if lane.op is None:
                 self._go_on(lane)
+        for (_, worker, key), answers in self._answered.items():
+            a, b = self._stretches.pieces[int(key[1:])]
+            for weights, _ in answers:
+                self.contents.put(worker, self.steps, "w", a, b, weights, False)
         return self
 
     @property
@@ -154,7 +160,7 @@ class Execution:
         return True
 
     def _send(self, lane: Lane, op: Op) -> None:
-        channel, sent = (lane.rank, op.i.peer, op.key), self.contents.take(lane.rank, op.i.item, op.a, op.b)
+        channel, sent = (lane.rank, op.i.peer, op.key), self.contents.take(lane.rank, lane.step, op.i.item, op.a, op.b)
         if not self._wanted[channel]:
             self._offered[channel].append((lane, sent))
             lane.missing += 1
@@ -180,15 +186,17 @@ class Execution:
             self._wake(other, other.clock)
 
     def _receive(self, lane: Lane, op: Op) -> None:
-        self.contents.put(lane.rank, op.i.item, op.a, op.b, lane.got, op.i.how == "+")
+        self.contents.put(lane.rank, lane.step, op.i.item, op.a, op.b, lane.got, op.i.how == "+")
         lane.got = None
 
     def _enter(self, lane: Lane, op: Op) -> bool:
+        if self.schedule.size == 1:
+            return True
         kind = (op.i.op, op.key, op.i.how, op.i.peer)
         turn = self._turns[lane.rank, kind]
         self._turns[lane.rank, kind] = turn + 1
         entered = self._entered.setdefault((*kind, turn), {})
-        entered[lane.rank] = (lane, self.contents.take(lane.rank, op.i.item, op.a, op.b))
+        entered[lane.rank] = (lane, self.contents.take(lane.rank, lane.step, op.i.item, op.a, op.b))
         if len(entered) < self.schedule.size:
             return False
         clock = max(other.clock for other, _ in entered.values())
@@ -206,7 +214,7 @@ class Execution:
         server = op.i.peer
         if self.servers.modes.get(server, "sync") != "sync":
             self.contents.push(lane.rank, lane.step, op.position, op.a, op.b)
-        self._inbox[server].append((lane, op, self.contents.take(lane.rank, "g", op.a, op.b)))
+        self._inbox[server].append((lane, op, self.contents.take(lane.rank, lane.step, "g", op.a, op.b)))
         lane.missing, waiting = 1, self.server[server]
         if waiting.op is None:
             return False
@@ -219,6 +227,7 @@ class Execution:
             return False
         other, push, came = self._inbox[lane.rank].popleft()
         worker = other.rank
+        self._open[lane.rank, worker, f"w{push.i.piece}"] += 1
         self._met(lane, other)
         answers = self.servers.serve(lane.rank, op.position, self.steps, worker, push.i, came, push.a, push.b)
         for to, key, weights in answers:
@@ -233,6 +242,9 @@ class Execution:
 
     def _pull(self, lane: Lane, op: Op) -> bool:
         channel = (op.i.peer, lane.rank, op.key)
+        if not self._open[channel]:
+            return True
+        self._open[channel] -= 1
         if not self._answered[channel]:
             self._pulling[channel].append(lane)
             return False

@@ -24,21 +24,23 @@ def race_faults(schedule: Schedule, stretches: Stretches, steps: int) -> list[Fa
 
 
 def accesses(i: Instruction, rank: int, layers: int) -> tuple[str, str]:
-    """What an instruction reads and what it writes, as letters of 'g', 'w' and 'e'."""
+    """What an instruction reads and what it writes, as letters of 'g', 'w', 'e', and 'o' for answers that are owed."""
     if i.op == "F":
         return "w", "e" if i.layers[1] == layers else ""
     if i.op == "B":
         return "we" if i.layers[1] == layers else "w", "g"
     if i.op == "U":
         return "g", "w"
-    if i.op in ("send", "push") or (i.op == "bcast" and i.peer == rank):
+    if i.op in ("push", "pull"):
+        return ("g", "o") if i.op == "push" else ("", "wo")
+    if i.op == "send" or (i.op == "bcast" and i.peer == rank):
         return i.item, ""
     return "", i.item if i.op not in ("serve", "wait") else ""
 
 
 def _races(schedule: Schedule, stretches: Stretches, rank: int, steps: int) -> list[Fault]:
     layers, width = len(schedule.network), max(len(stretches), 1)
-    read, written = ({item: [-1] * width for item in "gwe"} for _ in range(2))  # stretch -> number of the last issue
+    read, written = ({item: [-1] * width for item in "gweo"} for _ in range(2))  # stretch -> number of the last issue
     last: dict[str, int] = {}  # 'w3' -> number of the last issue on it
     issued: list[int] = []  # number of an issue -> position
     done, found = -1, {}

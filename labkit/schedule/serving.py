@@ -1,7 +1,8 @@
 """Rules between workers and parameter servers that need no execution.
 
-Every push is taken by one `serve` and answered once, so a worker pulls as often as it pushes, after it; a server serves
-as often per step as it is pushed to, in one mode; and a piece has one server, which in mode sync all workers push to.
+Every push is taken by one `serve` and answered once, so a worker pulls as often as it pushes; a server serves as often
+per step as it is pushed to, in one mode; and a piece has one server, which in mode sync is pushed to equally often by
+all who push to it at all.
 """
 
 from collections import defaultdict
@@ -36,7 +37,7 @@ def _positions(schedule: Schedule) -> tuple[dict, dict, dict]:
 
 
 def _answers(schedule: Schedule, pushes: dict, pulls: dict) -> list[Fault]:
-    """One pull for each push of a piece, and after it."""
+    """One pull for each push of a piece."""
     found = []
     for worker, server, piece in sorted({*pushes, *pulls}):
         out, into = pushes.get((worker, server, piece), []), pulls.get((worker, server, piece), [])
@@ -51,12 +52,6 @@ def _answers(schedule: Schedule, pushes: dict, pulls: dict) -> list[Fault]:
             what = f"a server answers a push, and g{piece} is {pushed}"
             instead = f"put 'push g{piece}>{server}' before it, or leave it out"
             found.append(fault(schedule, "hang", worker, into[few], 0, what, instead))
-        else:
-            early = next((b for a, b in zip(out, into, strict=True) if b < a), None)
-            if early is not None:
-                what = "it would wait for the answer to a push that comes after it (the first step needs no pull)"
-                instead = f"put 'push g{piece}>{server}' before it"
-                found.append(fault(schedule, "hang", worker, early, 0, what, instead))
     return found
 
 
@@ -91,7 +86,7 @@ def _modes(schedule: Schedule, serves: dict) -> list[Fault]:
 
 
 def _owners(schedule: Schedule, pushes: dict, serves: dict) -> list[Fault]:
-    """One server for each piece, which in mode sync every worker pushes to equally often."""
+    """One server for each piece, which in mode sync its workers push to equally often."""
     found, owner = [], {}
     for worker, server, piece in sorted(pushes, key=lambda key: (key[2], key[0], key[1])):
         position = pushes[worker, server, piece][0]
@@ -101,13 +96,13 @@ def _owners(schedule: Schedule, pushes: dict, serves: dict) -> list[Fault]:
     for piece, server in sorted(owner.items()):
         if not serves.get(server) or schedule.ranks[server][serves[server][0]].how != "sync":
             continue
-        counts = {worker: len(pushes.get((worker, server, piece), [])) for worker in schedule.workers}
-        most = max(range(schedule.size), key=lambda worker: counts.get(worker, 0))
-        absent = [worker for worker, count in counts.items() if count < counts.get(most, 0)]
-        if absent:
-            does = "pushes" if len(absent) == 1 else "push"
-            what = f"the server waits for g{piece} of all workers, and {ranks(absent)} {does} it less often"
-            position = pushes[most, server, piece][counts[absent[0]]]
-            instead = f"give {ranks(absent)} 'push g{piece}>{server}', and one 'serve sync' more for each to the server"
+        counts = {worker: len(row) for (worker, to, p), row in pushes.items() if (to, p) == (server, piece)}
+        most = max(counts, key=counts.get)
+        fewer = [worker for worker, count in counts.items() if count < counts[most]]
+        if fewer:
+            does = "pushes" if len(fewer) == 1 else "push"
+            what = f"the server sums g{piece} over its workers, and {ranks(fewer)} {does} it less often"
+            position = pushes[most, server, piece][counts[fewer[0]]]
+            instead = "let all push it equally often, and serve and pull as often"
             found.append(fault(schedule, "hang", most, position, 0, what, instead))
     return found

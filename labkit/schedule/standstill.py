@@ -11,7 +11,10 @@ from labkit.schedule.lanes import Lane, Op
 
 
 def standstill_faults(execution: Execution) -> list[Fault]:
-    """One fault for each cycle of lanes that wait for each other, at the cycle's lowest rank."""
+    """One fault for each cycle of lanes that wait for each other, at the cycle's lowest rank.
+
+    And one for each lane that waits for nobody who is stuck, which only what `matching` and `serving` find can leave.
+    """
     after = {id(lane): _waits_for(execution, lane) for lane in execution.stuck}
     found, seen = [], set()
     for lane in execution.stuck:
@@ -22,6 +25,8 @@ def standstill_faults(execution: Execution) -> list[Fault]:
             lane = after[id(lane)]
         if lane in walk:
             found.append(_cycle(execution, walk[walk.index(lane) :]))
+        elif lane is None:
+            found.append(_alone(execution, walk[-1]))
     return found
 
 
@@ -83,6 +88,13 @@ def _cycle(execution: Execution, lanes: list[Lane]) -> Fault:
     lane = lanes[0]
     what = f"{ranks(held)} wait{'s' * (len(held) == 1)} in a circle for ever: {'; '.join(told)}"
     return fault(execution.schedule, "hang", lane.rank, lane.op.position, lane.step, what, _instead(lanes))
+
+
+def _alone(execution: Execution, lane: Lane) -> Fault:
+    """The fault of a lane that waits for what no lane will ever do."""
+    what = f"{_spoken(lane)} waits for ever, for something that no rank does any more"
+    instead = "give it a counterpart, as often as it is done itself"
+    return fault(execution.schedule, "hang", lane.rank, lane.op.position, lane.step, what, instead)
 
 
 def _spoken(lane: Lane) -> str:

@@ -41,7 +41,9 @@ def validate(schedule: Schedule, steps: int = 2) -> tuple[Fault, ...]:
     maths = [fault for fault in found if fault.kind == "maths"] + order_faults(schedule)
     if not hangs:  # what a race leaves in the gradients is chance
         execution.contents.finish(steps)
-        maths = [*execution.contents.misled.values(), *maths, *sorted(execution.contents.faults.values(), key=_place)]
+        contents = execution.contents
+        misled, others = (sorted(table.values(), key=_place) for table in (contents.misled, contents.faults))
+        maths = [*misled, *maths, *others]
     return (*hangs, *sorted(maths, key=lambda fault: fault.step))
 
 

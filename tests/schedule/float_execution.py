@@ -26,6 +26,7 @@ class Rank:
         self.count = self.done = self.calls = 0
         self.inbox: dict[int, deque] = defaultdict(deque)  # a server's pushes, by worker
         self.desks: dict[int, dict] = {}  # a server's pieces
+        self.open: dict[int, int] = defaultdict(int)  # piece -> pushes that are not answered yet
         self.answers: dict[tuple[int, int], deque] = defaultdict(deque)  # (server, piece) -> weights
 
 
@@ -53,9 +54,12 @@ class Run:
             idle = 0 if any(moved) else idle + 1
             if idle == 10:
                 return "hang"
-        left = any(self.offers.values()) or any(any(r.answers.values()) for r in self.ranks)
-        if left:
+        if any(self.offers.values()):
             return "hang"
+        for me in self.ranks:  # answers that are owed are taken at the end
+            for (_, piece), left in me.answers.items():
+                for weights in left:
+                    me.w[slice(*self.schedule.pieces[piece])] = weights
         return "wrong" if self.wrong or not self._right() else "right"
 
     def _advance(self, lanes: list, lane) -> bool:
@@ -152,8 +156,11 @@ class Run:
             yield from self._push(me, r, step, i)
             return
         if i.op == "pull":
+            if not me.open[i.piece]:
+                return  # no answer is owed, as in the first step of a list that pulls first
             while not me.answers[i.peer, i.piece]:
                 yield False
+            me.open[i.piece] -= 1
             self._array(me, i)[:] = me.answers[i.peer, i.piece].popleft()
             return
         if i.how == "mpi":
@@ -208,6 +215,7 @@ class Run:
         self.ranks[i.peer].inbox[r].append(entry)
         while not entry[2]:
             yield False
+        me.open[i.piece] += 1
 
     def _server(self, r: int):
         me = self.ranks[r]
@@ -219,23 +227,30 @@ class Run:
                     self._serve(me, r, i)
                     yield True
 
+    def _pushers(self, server: int, piece: int) -> list[int]:
+        return [
+            rank
+            for rank, program in enumerate(self.schedule.ranks)
+            if any((i.op, i.peer, i.piece) == ("push", server, piece) for i in program)
+        ]
+
     def _serve(self, me: Rank, r: int, i) -> None:
         worker = self.random.choice([w for w, queue in me.inbox.items() if queue])
         piece, gradients, _ = entry = me.inbox[worker].popleft()
         a, b = self.schedule.pieces[piece]
         if piece not in me.desks:
-            n, count = b - a, dict.fromkeys(self.schedule.workers, 0)
-            zero = {"speed": np.zeros(n), "g": np.zeros(n)}
+            n, count = b - a, dict.fromkeys(self._pushers(r, piece), 0)
+            zero = {"speed": np.zeros(n), "early": {rank: deque() for rank in count}}
             me.desks[piece] = {"w": self.scalars.start[a:b].copy(), "count": count, "waiting": [], **zero}
         desk = me.desks[piece]
-        desk["count"][worker] = desk["count"].get(worker, 0) + 1
+        desk["count"][worker] += 1
         desk["waiting"].append(worker)
-        desk["g"] += gradients
+        desk["early"][worker].append(gradients.copy())
         entry[2] = True
-        if i.how == "sync" and len(desk["waiting"]) < len(desk["count"]):
+        if not all(desk["early"].values() if i.how == "sync" else [True]):
             return
+        desk["g"] = sum(row.popleft() for row in desk["early"].values() if row)
         update(desk["w"], desk["g"], desk["speed"], slice(None))
-        desk["g"][:] = 0
         bound = int(i.how[3:]) if i.how.startswith("ssp") else 10**9
         slowest = min(desk["count"].values())
         free = [w for w in desk["waiting"] if desk["count"][w] - slowest <= bound]

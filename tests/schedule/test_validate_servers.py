@@ -1,6 +1,7 @@
 """Parameter servers that run but do not update with every sample once."""
 
 import pytest
+from float_execution import outcomes
 from schedule_cases import END, TINY, one_server, schedule, sharded_servers, with_program
 
 from labkit.schedule import Fault, Piece, parse, validate
@@ -89,3 +90,32 @@ def test_a_synchronous_server_that_gets_one_worker_twice():
     fault = first(shared)
     assert fault.rank == 0 and str(shared.ranks[0][fault.position]) == "serve sync"
     assert "contain the samples of ranks 1 and 2 twice" in fault.message
+
+
+def test_a_synchronous_server_that_one_worker_does_not_push_to():
+    line = f"{FB}; push g0>0; pull w0<0"
+    made = schedule(["serve sync; serve sync; serve sync", f"{line}; push g1>0; pull w1<0", line],
+                    ((), (4,), (3,)), chunks(TINY, 2))  # fmt: skip
+    found = faults(made)
+    assert found[0].rank == 0 and "contain the samples of rank 1" not in found[0].message
+    assert "the gradients of fc2 to fc3 lack the samples of rank 2" in found[0].message
+    assert (found[1].rank, found[1].step) == (2, 1) and "have seen 0 of 1 updates" in found[1].message
+
+
+@pytest.mark.parametrize("mode", ["sync", "async", "ssp0"])
+def test_weights_may_be_pulled_at_the_beginning_of_the_next_step(mode):
+    """In the first step no answer is owed; what is owed at the end is taken then."""
+    line = f"pull w0<0; pull w1<0; {FB}; push g1>0; push g0>0"
+    made = schedule(["; ".join([f"serve {mode}"] * 4), line, line], ((), (4,), (3,)), chunks(TINY, 2))
+    assert validate(made) == validate(made, 1) == ()
+    assert outcomes(made) == {"right"}
+
+
+def test_weights_that_are_pulled_a_step_too_late():
+    line = f"{FB}; pull w0<0; push g0>0"
+    late = schedule(["serve sync; serve sync", line, line], ((), (4,), (3,)))
+    fault = first(late)
+    assert (fault.rank, fault.step, fault.position) == (1, 1, 0)
+    assert "the weights of fc1 to fc3 have seen 0 of 1 updates" in fault.message
+    assert outcomes(late) == {"wrong"}
+    assert validate(schedule(["serve async; serve async", line, line], ((), (4,), (3,)))) == ()
