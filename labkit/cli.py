@@ -18,6 +18,7 @@ from labkit import (
     cli_partition,
     cli_plan,
     cli_run,
+    cli_run_scheme,
     cli_schedule,
     cli_train,
 )
@@ -34,6 +35,7 @@ app.command()(cli_networks.networks)
 app.command()(cli_train.train)
 app.command()(cli_partition.partition)
 app.command()(cli_schedule.schedule)
+app.command()(cli_run_scheme.run)
 app.add_typer(cli_cluster.app, name="cluster")
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_kernels.app, name="kernels")

@@ -155,16 +155,14 @@ def _predicted(made, costs) -> dict:
     nobody.
     """
     from labkit.machine.origin import MODELLED
+    from labkit.schedule.forecast import uses_of
     from labkit.schedule.simulate import simulate
 
     one, some = simulate(made, costs, steps=1), simulate(made, costs, steps=STEPS)
-    rows = []
-    for rank, share in enumerate(made.shares):
-        lane, busy = "main" if share else "server", {"compute": 0.0, "communicate": 0.0}
-        for event in some.of(rank):
-            if event.kind in busy and event.lane == lane:
-                busy[event.kind] += event.seconds
-        rows.append({"rank": rank, **busy, "idle": max(0.0, some.seconds - sum(busy.values()))})
+    rows = [
+        {"rank": rank, "compute": use[0], "communicate": use[1], "idle": max(0.0, some.seconds - sum(use))}
+        for rank, use in enumerate(uses_of(some, made))
+    ]
     per_step = (some.seconds - one.seconds) / (STEPS - 1)
     return {"makespan": one.seconds, "seconds_per_step": per_step, "origin": MODELLED, "per_rank": rows}
 

@@ -30,8 +30,9 @@ Bound = Annotated[int, typer.Option(help="parameter-server, ssp: steps that a wo
 NAMES = ("algorithm", "bucket_bytes", "overlap", "micro_batches", "chunks", "servers", "placement", "mode", "bound")
 
 
-def schedule_of(scheme: str, network: str, ranks: int | None, batch: int, options: dict[str, object]):
-    """The schedule, and its closed-form cost. `options` that are None were not given.
+def schedule_of(scheme: str, network, ranks: int | None, batch: int, options: dict[str, object]):
+    """The schedule of a network (or of the one with that name), and its closed-form cost. `options` that are None were
+    not given.
 
     Raises LabError in the words of the command line.
     """
@@ -42,7 +43,7 @@ def schedule_of(scheme: str, network: str, ranks: int | None, batch: int, option
     given = {name: value for name, value in options.items() if value is not None}
     try:
         find(scheme, given)
-        trained = load(network)
+        trained = load(network) if isinstance(network, str) else network
         if ranks is None and scheme != "single":
             raise LabError(f"how many ranks shall {scheme!r} have?", "give --ranks, for example --ranks 4")
         schedule = build(scheme, trained, 1 if ranks is None else ranks, batch, **given)

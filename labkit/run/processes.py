@@ -55,7 +55,7 @@ def start(function: str, arguments: dict, ranks: int, threads: int = 1) -> Proce
     if not isinstance(ranks, int) or ranks < 1:
         raise LabError(f"{ranks!r} ranks", "give a whole number of at least 1")
     if not hasattr(os, "fork"):
-        raise LabError("ranks under MPI need Linux or macOS", "run them as threads of this process (--link memory)")
+        raise LabError("ranks under MPI need Linux or macOS", "run them as threads of this process (--on threads)")
     launcher = mpi_library.launcher()
     sweep()
     folders = _folders()
