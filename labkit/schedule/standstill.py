@@ -9,6 +9,8 @@ from labkit.schedule.faults import Fault, fault, ranks
 from labkit.schedule.instruction import COLLECTIVES, Instruction
 from labkit.schedule.lanes import Lane, Op
 
+MOST_TOLD = 16  # lanes of a circle that a message spells out
+
 
 def standstill_faults(execution: Execution) -> list[Fault]:
     """One fault for each cycle of lanes that wait for each other, at the cycle's lowest rank.
@@ -77,13 +79,15 @@ def _answers(other: Instruction, other_rank: int, i: Instruction, rank: int) -> 
 
 
 def _cycle(execution: Execution, lanes: list[Lane]) -> Fault:
-    """The fault that names every lane of a cycle."""
+    """The fault that names every rank of a cycle, and what each waits for."""
     start = min(range(len(lanes)), key=lambda n: (lanes[n].name != "main", lanes[n].rank))
     lanes = [*lanes[start:], *lanes[:start]]
     told = []
     for n, lane in enumerate(lanes):
         after = lanes[(n + 1) % len(lanes)]
         told.append(f"{_spoken(lane)} at instruction {lane.op.position} ({lane.op.i}) waits for {_spoken(after)}")
+    if len(told) > MOST_TOLD:
+        told = [*told[:MOST_TOLD], f"and so on, {len(told)} in all"]
     held = sorted({lane.rank for lane in lanes})
     lane = lanes[0]
     what = f"{ranks(held)} wait{'s' * (len(held) == 1)} in a circle for ever: {'; '.join(told)}"

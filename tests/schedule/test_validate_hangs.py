@@ -95,6 +95,12 @@ def test_a_circle_names_every_rank_in_it(ranks):
         assert told in message
 
 
+def test_a_long_circle_is_told_in_part():
+    lines = [f"{FB}; send g0>{(r + 1) % 40}; recv g0<{(r - 1) % 40} +" for r in range(40)]
+    message = only(schedule(lines, batch=40)).message
+    assert "ranks 0 to 39 wait in a circle" in message and "; and so on, 40 in all — let one of them" in message
+
+
 def test_ranks_that_wait_for_a_circle_are_not_in_it():
     lines = [f"{FB}; send g0>1; recv g0<1 +; send w0>2", f"{FB}; send g0>0; recv g0<0 +", f"{FB}; recv w0<0"]
     assert "ranks 0 and 1 wait in a circle" in only(schedule(lines)).message
