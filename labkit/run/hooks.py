@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labkit.schedule import Event
+from labkit.schedule.staleness import Stale
 
 if TYPE_CHECKING:
     from labkit.run.state import RankState
@@ -29,6 +30,7 @@ class Hooks:
         network lane may still be under way, and the rank's server may be elsewhere: `state.settle()` waits for what is
         this rank's own.
     on_event(event): an event is over; in the thread of its lane.
+    on_update(stale): the rank's server has applied a gradient; in the thread of its server lane.
     stop(): at least every few milliseconds while a lane waits, and before each instruction. What it raises ends the
         rank, and comes out of `Interpreter.run`.
     """
@@ -40,4 +42,5 @@ class Hooks:
     on_idle: Callable[[str], None] | None = None
     at_step_end: "Callable[[int, RankState], None] | None" = None
     on_event: Callable[[Event], None] | None = None
+    on_update: Callable[[Stale], None] | None = None
     stop: Callable[[], None] | None = None

@@ -100,7 +100,8 @@ class Interpreter:
         state = self.state = RankState(schedule, job, rank, self._samples)
         if any(code.lane == "server" for code in self._program):
             weights = state.model.parameters.host().flat
-            state.server = Server(schedule, rank, job.optimizer, weights, self.communicator)
+            tell = self.hooks.on_update
+            state.server = Server(schedule, rank, job.optimizer, weights, self.communicator, tell)
         self._messages = Messages(state, self.communicator, state.server)
         state.settle = partial(self._apart, "between two steps", self._settle)
         state.meet = partial(self._apart, "where all ranks meet", self._messages.barrier, self.lanes[0])

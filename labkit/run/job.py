@@ -16,8 +16,10 @@ class Job:
     steps: of training; epochs begin anew as often as they must. seed: of weights and order. backend: as for a `Model`.
     dtype: 'float32', or 'float64' on the reference backend. threads: BLAS threads of each rank. loss: a name of
     `engine.losses`. timeout_s: longest time that any one wait may take. link: the emulated network, None for the real
-    one. checkpoint_folder: where checkpoints go, None for none; checkpoint_every: steps between them. resume: go on
-    from the last complete one there. record: keep the events.
+    one. slowed_s: seconds that each rank sleeps in every forward pass, on top of what it computes: processors that are
+    slowed down on purpose as the network is, and unequally if you like; () for none. checkpoint_folder: where
+    checkpoints go, None for none; checkpoint_every: steps between them. resume: go on from the last complete one there.
+    record: keep the events.
 
     Raises LabError for values out of range.
     """
@@ -34,6 +36,7 @@ class Job:
     loss: str = "categorical_crossentropy"
     timeout_s: float = 60.0
     link: Link | None = None
+    slowed_s: tuple[float, ...] = ()
     checkpoint_folder: str | Path | None = None
     checkpoint_every: int = 0
     resume: bool = False
@@ -48,3 +51,14 @@ class Job:
             raise LabError(f"timeout_s={self.timeout_s!r}", "give a number of seconds above 0")
         if (self.checkpoint_every or self.resume) and self.checkpoint_folder is None:
             raise LabError("checkpoints without a folder", "give checkpoint_folder")
+        if not all(0 <= seconds < float("inf") for seconds in self.slowed_s):
+            raise LabError(f"slowed_s={self.slowed_s!r}", "give seconds from 0 up, for each rank")
+        if self.slowed_s and self.link is None:  # its times would pass for real ones
+            what = "ranks that are slowed down on a network that is not"
+            raise LabError(what, "give an emulated link as well: such a run as a whole is emulated")
+
+    def slowed(self, rank: int) -> float:
+        """Seconds that `rank` sleeps in every forward pass. LabError if `slowed_s` has nothing about it."""
+        if self.slowed_s and rank >= len(self.slowed_s):
+            raise LabError(f"slowed_s of {len(self.slowed_s)} ranks for a rank {rank}", "give seconds for each rank")
+        return self.slowed_s[rank] if self.slowed_s else 0.0

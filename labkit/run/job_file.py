@@ -28,4 +28,5 @@ def from_document(document: dict) -> tuple[Schedule, Job]:
     plain = dict(document["job"])
     plain["optimizer"] = optimizers.get(**plain["optimizer"])
     plain["link"] = Link(**plain["link"]) if plain["link"] else None
+    plain["slowed_s"] = tuple(plain["slowed_s"])
     return schedule_from(document["schedule"]), Job(**plain)

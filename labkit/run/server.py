@@ -65,11 +65,18 @@ class Desk:
 class Server:
     """The server on `rank`. `desks` holds its pieces, `stale` a record of every gradient it has applied.
 
-    weights: [parameters], what all ranks start with. `deliver` and `answers` are how the rank's own worker meets it.
+    weights: [parameters], what all ranks start with. tell(stale): called with each record, if given. `deliver` and
+    `answers` are how the rank's own worker meets it.
     """
 
     def __init__(
-        self, schedule: Schedule, rank: int, optimizer: Optimizer, weights: np.ndarray, communicator: Communicator
+        self,
+        schedule: Schedule,
+        rank: int,
+        optimizer: Optimizer,
+        weights: np.ndarray,
+        communicator: Communicator,
+        tell: Callable[[Stale], None] | None = None,
     ):
         self.schedule, self.rank, self._optimizer, self._communicator = schedule, rank, optimizer, communicator
         workers = pushers(schedule, rank)
@@ -78,6 +85,7 @@ class Server:
             own = weights[slice(*schedule.pieces[piece])].copy()
             self.desks[piece] = Desk(own, optimizer.start(own), dict.fromkeys(ranks, 0))
         self.stale: list[Stale] = []
+        self._tell = tell or (lambda stale: None)
         self.answers: dict[int, deque[Answer]] = {piece: deque() for piece in self.desks}
         self._delivered: deque[Push] = deque()
         self._remote = sum(len([r for r in ranks if r != rank]) for ranks in workers.values())  # pushes of a step
@@ -177,6 +185,7 @@ class Server:
         for push in pushes:
             behind = desk.version - push.version
             self.stale.append(Stale(push.worker, push.step, push.piece, push.version, behind))
+            self._tell(self.stale[-1])
         desk.version += 1
 
     def _answer(self, lane: Lane, worker: int, piece: int) -> None:

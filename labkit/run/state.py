@@ -8,6 +8,7 @@ from labkit.data import Split
 from labkit.engine.model import Model
 from labkit.engine.passes import Pass
 from labkit.errors import LabError
+from labkit.run.clock import now_ns, sleep_until
 from labkit.run.feed import Feed, Micro
 from labkit.run.job import Job
 from labkit.schedule import Instruction, Schedule
@@ -47,6 +48,7 @@ class RankState:
         self._uses_error = any(i.item == "e" for i in program)
         self._error_came = False
         self._flight = InFlight(self.model, program)
+        self._slowed_ns = round(job.slowed(rank) * 1e9)
         self._fresh = np.ones(len(network), bool)  # layers whose gradients of this step are still to be overwritten
         self._micros: tuple[Micro, ...] = ()
 
@@ -84,6 +86,7 @@ class RankState:
         walk = self._flight.take(instruction)
         start, end = instruction.layers
         if start == 0:
+            sleep_until(now_ns() + self._slowed_ns)
             walk.begin(micro.x, micro.labels, self.job.loss, step, micro.first, micro.weight)
         walk.forward(start, end)
         if end == len(self.schedule.network):

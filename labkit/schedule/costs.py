@@ -1,7 +1,7 @@
 """What the instructions of a schedule cost in seconds: measured by a calibration, or worked out from FLOPs.
 
     {"format": "labkit-costs", "version": 1, "network": "lenet5", "origin": "measured here",
-     "loss_s": 2e-05, "update_s_per_value": 1e-09, "reduce_bytes_per_s": null, "overhead_s": 2e-05,
+     "loss_s": 2e-05, "update_s_per_value": 1e-09, "reduce_bytes_per_s": null, "overhead_s": 2e-05, "slowed_s": [],
      "link": {"name": "emulated:500,100", "latency_s": 0.0005, "bytes_per_s": 1e8, "ports": 1, "emulated": true},
      "layers": [{"fp": [1e-05, 2e-06], "bp": [0, 0], "ku": [1e-05, 2e-06]}, ...]}
 
@@ -76,6 +76,7 @@ class Costs:
 
     compute: of every rank. link: between any two ranks. reduce_bytes_per_s: at which received values are added to those
     there. overhead_s: seconds of the process itself for every instruction, and for every message of a collective.
+    slowed_s: more seconds of each rank for every forward pass from the first layer, () for none; as in a run's job.
 
     Raises LabError for values out of range.
     """
@@ -84,11 +85,14 @@ class Costs:
     link: Link
     reduce_bytes_per_s: float = inf
     overhead_s: float = 0.0
+    slowed_s: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not (self.reduce_bytes_per_s > 0 and isfinite(self.overhead_s) and self.overhead_s >= 0):
             what = f"additions at {self.reduce_bytes_per_s} bytes/s with an overhead of {self.overhead_s} s"
             raise LabError(what, "give a rate above 0 and an overhead from 0 up")
+        if not all(isfinite(seconds) and seconds >= 0 for seconds in self.slowed_s):
+            raise LabError(f"slowed_s={self.slowed_s!r}", "give seconds from 0 up, for each rank")
 
 
 def no_compute(network: Network) -> Compute:
@@ -133,6 +137,7 @@ def costs_document(costs: Costs) -> dict:
         "update_s_per_value": compute.update_s_per_value,
         "reduce_bytes_per_s": costs.reduce_bytes_per_s if isfinite(costs.reduce_bytes_per_s) else None,
         "overhead_s": costs.overhead_s,
+        "slowed_s": list(costs.slowed_s),
         "link": {name: getattr(link, name) for name in ("name", "latency_s", "bytes_per_s", "ports", "emulated")},
         "layers": [{phase: list(getattr(layer, phase)) for phase in PHASES} for layer in compute.layers],
     }
@@ -156,6 +161,7 @@ def costs_from(document: object) -> Costs:
             Link(**document["link"]),
             inf if rate is None else float(rate),
             float(document["overhead_s"]),
+            tuple(map(float, document.get("slowed_s", ()))),
         )
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, LabError):

@@ -10,6 +10,7 @@ from labkit.machine.links import Link
 from labkit.network import zoo
 from labkit.run.communicators.emulated import Emulated
 from labkit.run.communicators.threads import connect
+from labkit.run.hooks import Hooks
 from labkit.run.job import Job
 from labkit.run.local import run_on_threads
 from labkit.run.tags import tag_of
@@ -51,6 +52,30 @@ def test_a_server_that_takes_whatever_comes_runs_over_a_slow_network():
     result = run_on_threads(schedule, Job(steps=STEPS, link=SLOW))
     assert result.traffic == traffic(schedule).times(STEPS)
     assert np.isfinite(result.losses).all()
+
+
+def test_a_slowed_rank_sleeps_in_every_forward_pass_and_computes_the_same():
+    schedule = registry.build("parameter-server", LENET, 3, 9)
+    plain = run_on_threads(schedule, Job(steps=STEPS))
+    slowed = run_on_threads(schedule, Job(steps=STEPS, link=SLOW, slowed_s=(0.0, 0.0, 0.05)))
+    assert np.array_equal(slowed.parameters, plain.parameters)
+    begins = [e for e in slowed.timeline.of(2) if e.spelling.startswith("F0:")]
+    assert len(begins) == STEPS and all(event.seconds >= 0.05 for event in begins)
+
+
+def test_seconds_that_cannot_be_slept():
+    for wrong in ({"slowed_s": (-1.0,), "link": SLOW}, {"slowed_s": (0.1, 0.1)}):
+        with pytest.raises(LabError, match=r"slowed_s|on a network that is not"):
+            Job(**wrong)
+    with pytest.raises(LabError, match="slowed_s of 2 ranks for a rank 2"):
+        run_on_threads(registry.build("parameter-server", LENET, 3, 9), Job(link=SLOW, slowed_s=(0.0, 0.1)))
+
+
+def test_every_update_is_told_as_it_is_made():
+    told = []
+    schedule = registry.build("parameter-server", LENET, 3, 9, servers="sharded", mode="async")
+    result = run_on_threads(schedule, Job(steps=STEPS), hooks=lambda rank: Hooks(on_update=told.append))
+    assert sorted(told) == list(result.staleness) and len(told) == 3 * STEPS * len(schedule.pieces)
 
 
 def test_two_lanes_of_each_rank_share_the_ports():

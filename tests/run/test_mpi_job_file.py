@@ -29,7 +29,7 @@ JOBS = [
         data="synthetic", steps=3, seed=4, backend="reference", dtype="float64", threads=2, timeout_s=2.5, record=False
     ),
     Job(optimizer=optimizers.get("adam", lr=0.002, beta1=0.8), loss="mean_squared_error"),
-    Job(link=Link("slow", 1e-3, 1e6, 2, True), mapping={"conv1": "data"}),
+    Job(link=Link("slow", 1e-3, 1e6, 2, True), slowed_s=(0.0, 0.25), mapping={"conv1": "data"}),
 ]
 
 

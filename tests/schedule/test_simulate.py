@@ -77,6 +77,16 @@ def test_overhead_is_paid_for_every_instruction_and_message():
     assert ring.seconds == 2 * (0.25 + 1 + 1)
 
 
+def test_a_slowed_rank_takes_longer_for_every_forward_pass_from_the_first_layer():
+    lists = "F0:1; F1:2; B0:2", "F0:2; B0:2"
+    table = (seconds(1), seconds(2), seconds(4))
+    slowed = simulate(schedule(*lists), costs(*table, slowed_s=(0.5, 3.0)))
+    assert [end for _, _, end in spans(slowed, 0)][:2] == [1.5, 3.5]
+    assert [end for _, _, end in spans(slowed, 1)][:1] == [6.0]
+    with pytest.raises(LabError, match="slowed_s of 1 ranks"):
+        simulate(schedule(*lists), costs(slowed_s=(1.0,)))
+
+
 def test_messages_of_one_item_are_matched_in_the_order_of_sending():
     timeline = simulate(schedule("send g0>1; send g1>1; send g0>1", "recv g0<0; recv g0<0; recv g1<0"), costs())
     assert [end for _, _, end in spans(timeline, 1)] == [4, 13, 13]

@@ -71,6 +71,7 @@ def test_files_come_back(tmp_path):
         ({"layers": [{"fp": [1, -2], "bp": [0, 0], "ku": [0, 0]}]}, "-2"),
         ({"overhead_s": "much"}, "fault"),
         ({"overhead_s": -1}, "overhead of -1"),
+        ({"slowed_s": [0, -1]}, "slowed_s"),
     ],
 )
 def test_faulty_documents(change, message):

@@ -68,6 +68,9 @@ def operations(schedule: Schedule, costs: Costs) -> tuple[tuple[Operation, ...],
         raise LabError(
             f"{what} {len(schedule.network)}", "take costs of this network, such as flops_costs(network, ...)"
         )
+    if costs.slowed_s and len(costs.slowed_s) != schedule.size:
+        what = f"slowed_s of {len(costs.slowed_s)} ranks for a schedule of {schedule.size}"
+        raise LabError(what, "give seconds for each rank, or ()")
     maker = _Maker(schedule, costs)
     return tuple(tuple(maker.operation(rank, i) for i in program) for rank, program in enumerate(schedule.ranks))
 
@@ -80,12 +83,12 @@ class _Maker:
         self.sums = {phase: _running(getattr(layer, phase) for layer in costs.compute.layers) for phase in PHASES}
         self.ranges = layer_ranges(schedule.network)
         self.served = any(i.op == "push" for program in schedule.ranks for i in program)
-        self.made: dict[tuple[int, int], Operation] = {}  # by the instruction's id: ranks often share one list
+        self.made: dict[tuple[int, object], Operation] = {}  # by the instruction's id: ranks often share one list
 
     def operation(self, rank: int, i: Instruction) -> Operation:
         """Made once for all ranks that share the instruction, and for which it means the same."""
         if i.op in ("F", "B"):
-            differs = self.schedule.shares[rank][i.micro]
+            differs = (self.schedule.shares[rank][i.micro], self.slowed(rank, i))
         else:
             differs = rank if i.op in COLLECTIVES else i.peer == rank
         found = self.made.get((id(i), differs))
@@ -122,9 +125,14 @@ class _Maker:
             return values * compute.update_s_per_value
         samples = self.schedule.shares[rank][i.micro]
         if i.op == "F":
-            return self.sum_of("fp", i.layers, samples)
+            return self.slowed(rank, i) + self.sum_of("fp", i.layers, samples)
         loss = compute.loss_s if samples and i.layers[1] == len(network) else 0.0
         return loss + self.sum_of("bp", i.layers, samples) + self.sum_of("ku", i.layers, samples)
+
+    def slowed(self, rank: int, i: Instruction) -> float:
+        """Seconds that are added to a forward pass, where it begins."""
+        begins = i.op == "F" and i.layers[0] == 0 and self.schedule.shares[rank][i.micro]
+        return self.costs.slowed_s[rank] if begins and self.costs.slowed_s else 0.0
 
     def sum_of(self, phase: str, layers: tuple[int, int], samples: int) -> float:
         before, upto = self.sums[phase][layers[0]], self.sums[phase][layers[1]]
