@@ -1,8 +1,7 @@
 """The clock that all processes of one machine share, and waking up on time.
 
 A sleeping thread is woken late: on Linux by 50 us of timer slack, which a process may lower for itself, and by some 20
-us that it takes to get a core. So the last stretch of a wait is given back to the scheduler again and again instead of
-being slept through.
+us that it takes to get a core. Where cores are free, the last stretch of a wait can be spun through instead.
 """
 
 import ctypes
@@ -15,7 +14,7 @@ from platform import node
 from zlib import crc32
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-MARGIN_NS = 30_000  # of a wait that is not slept through
+MARGIN_NS = 30_000
 SLACK_NS = 1_000
 _PR_SET_TIMERSLACK = 29  # from Linux's prctl.h; the slack belongs to the thread, and those that it starts inherit it
 _local = threading.local()
@@ -31,11 +30,15 @@ def fine_timers() -> bool:
     return known
 
 
-def sleep_until(deadline_ns: int) -> None:
-    """Sleep until `now_ns()` has reached `deadline_ns`; returns at once if it has."""
+def sleep_until(deadline_ns: int, spin: bool = False) -> None:
+    """Sleep until `now_ns()` has reached `deadline_ns`; returns at once if it has.
+
+    spin: ask the clock during the last MARGIN_NS instead of sleeping, which takes a core that others may want.
+    """
     fine_timers()
+    margin_ns = MARGIN_NS if spin else 0
     while (left := deadline_ns - now_ns()) > 0:
-        time.sleep(max(0, left - MARGIN_NS) / 1e9)
+        time.sleep(max(0, left - margin_ns) / 1e9)
 
 
 def _set_slack() -> bool:

@@ -101,10 +101,10 @@ def _trials(communicator: Communicator, values: int, count: int) -> list[float]:
         start = perf_counter()
         if communicator.rank == 0:
             tickets = [communicator.receive(into, other, tag), communicator.send(out, other, tag)]
-            _arrive(communicator, tickets)
+            arrive(communicator, tickets)
         else:
-            _arrive(communicator, [communicator.receive(into, other, tag)])
-            _arrive(communicator, [communicator.send(out, other, tag)])
+            arrive(communicator, [communicator.receive(into, other, tag)])
+            arrive(communicator, [communicator.send(out, other, tag)])
         seconds.append((perf_counter() - start) / 2)
     return seconds[1:]
 
@@ -116,11 +116,12 @@ def _shared(communicator: Communicator, points: list[Point], count: int) -> tupl
         tickets = [communicator.send(table, other, CONTROL) for other in range(1, communicator.size)]
     else:
         tickets = [communicator.receive(table, 0, CONTROL)]
-    _arrive(communicator, tickets)
+    arrive(communicator, tickets)
     return tuple(Point(int(size), *rest) for size, *rest in table.reshape(-1, 3).tolist())
 
 
-def _arrive(communicator: Communicator, tickets: list[Ticket]) -> None:
+def arrive(communicator: Communicator, tickets: list[Ticket]) -> None:
+    """Wait for messages under way. LabError after a minute."""
     patience = Patience(TIMEOUT_S, spinning_s(communicator.size), lambda: None)
     due = getattr(communicator, "due_ns", None)
     for ticket in tickets:

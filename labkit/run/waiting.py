@@ -73,7 +73,7 @@ def wait(ready: Callable[[], bool], patience: Patience, what: Callable[[], str],
     while not ready():
         due = due_ns()
         if due:
-            sleep_until(min(due, now_ns() + LONGEST_SLEEP_NS))
+            sleep_until(min(due, now_ns() + LONGEST_SLEEP_NS), spin=patience.spin_s > 0)
         elif now < spin_until:
             time.sleep(0)  # lets the rank's other lanes have the interpreter
         else:

@@ -70,10 +70,12 @@ class Emulated:
         self.name = f"{inner.name} slowed down to {speed}"
         self.inner, self.link, self.meter = inner, link, Meter()
         self._latency_ns = round(link.latency_s * 1e9)
+        self._moves_alone = getattr(inner, "moves_alone", False)  # some libraries move data only while somebody asks
         self._lock = threading.Lock()
         self._ports, self._arrivals = Ports(link.ports), Arrivals(inner, self._latency_ns, link.ports)
         self._leaving: list[Sending] = []  # the communicator below is not done with them
         self._driver: threading.Thread | None = None
+        self._work, self._closed = threading.Event(), False
         self._lane = threading.local()  # .lag: how late this lane was, and when
         if inner.rank == 0 and remark(link):
             warnings.warn(remark(link), stacklevel=2)
@@ -88,8 +90,9 @@ class Emulated:
             free = self._ports.take(ready, held)
             kept.append(stamp(free - held, tag, held, buffer))
             parts = [self.inner.send(kept[-1], to, STAMP), *(self.inner.send(data, to, tag) for data in kept[:-1])]
-            ticket = Sending(to, buffer, parts, kept, free)
-            self._leaving.append(ticket)
+            ticket = Sending(to, buffer, parts, kept, free, left=self._moves_alone)
+            if not ticket.left:
+                self._leaving.append(ticket)
         self._go_on_from(ready)
         return ticket
 
@@ -134,20 +137,20 @@ class Emulated:
         if not isinstance(ticket, Sending | Receiving):
             return 0
         now, all_ns = now_ns(), self._latency_ns + self._held_ns(ticket.buffer)
-        waited = 0 if ticket.asked_ns is None else now - ticket.asked_ns
-        look = now + min(max(LEAST_LOOK_NS, all_ns // 8, waited // 16), all_ns * 3 // 4)
+        soon = now + max(LEAST_LOOK_NS, all_ns // 8)
         if isinstance(ticket, Sending):
-            return ticket.free_ns if ticket.left else min(ticket.free_ns, look)
+            return ticket.free_ns if ticket.left else min(ticket.free_ns, soon)
         if ticket.message is None:  # it was not sent yet, or only just now
-            return now + all_ns * 3 // 4 if is_inside(ticket.buffer) else look
+            return now + (all_ns * 3 // 4 if is_inside(ticket.buffer) else all_ns // 2)
         due = ticket.message.arrival_ns + ticket.message.held_ns if ticket.end_ns is None else ticket.end_ns
-        return due if ticket.complete else min(due, look)
+        return due if ticket.complete else min(due, soon)
 
     def close(self) -> None:
         """Leave."""
         with self._lock:
-            self._leaving = []
+            self._leaving, self._closed = [], True
             self.inner.close()
+        self._work.set()
 
     def _lane_now(self) -> int:
         """The time on this lane: now, less its lag. A lane that had nothing to do for a while is in time."""
@@ -180,26 +183,28 @@ class Emulated:
             self._leaving = [t for t in self._leaving if t is not ticket]
 
     def _drive(self) -> None:
-        """See to messages that nobody waits for any more, while the rank computes: some libraries move data only while
-        somebody asks.
-        """
-        with self._lock:
-            if self._driver is None:
-                self._driver = threading.Thread(target=self._go_on, name="emulated network", daemon=True)
-                self._driver.start()
+        """See to messages that nobody waits for any more, while the rank computes."""
+        if self._driver is None:
+            self._driver = threading.Thread(target=self._go_on, name="emulated network", daemon=True)
+            self._driver.start()
+        self._work.set()
 
     def _go_on(self) -> None:
-        while True:
-            sleep_until(now_ns() + max(self._latency_ns // 2, LEAST_NAP_NS))
-            with self._lock:
-                for ticket in tuple(self._leaving):
-                    try:
-                        self._ask(ticket)
-                    except LabError:  # a rank is gone: whoever waits for it will be told
-                        self._leaving.remove(ticket)
-                if not self._leaving:
-                    self._driver = None
-                    return
+        while not self._closed:
+            self._work.wait()
+            self._work.clear()
+            while age_ns := self._age_ns():
+                sleep_until(now_ns() + max(LEAST_NAP_NS, age_ns // 8))
+
+    def _age_ns(self) -> int:
+        """Since when the first message that has not left is over; 0 if there is none."""
+        with self._lock:
+            for ticket in tuple(self._leaving):
+                try:
+                    self._ask(ticket)
+                except LabError:  # a rank is gone: whoever waits for it will be told
+                    self._leaving.remove(ticket)
+            return max(1, now_ns() - self._leaving[0].free_ns) if self._leaving else 0
 
     def _held_ns(self, buffer: np.ndarray) -> int:
         return round(buffer.nbytes / self.link.bytes_per_s * 1e9)

@@ -53,6 +53,7 @@ class ThreadCommunicator:
 
     regime = "real"
     name = "threads of one process"
+    moves_alone = True  # the receiver copies, whether or not the sender asks `done` meanwhile
 
     def __init__(self, rank: int, room: Room):
         self.rank, self.size, self._room, self._calls = rank, len(room.boxes), room, 0
