@@ -1,6 +1,9 @@
 """What one rank holds: its model, the pieces of its gradients and weights as messages see them, its micro-batches."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from itertools import pairwise
+from threading import Lock
 
 import numpy as np
 
@@ -45,6 +48,8 @@ class RankState:
         self.error = np.zeros(network.output_shape[0], self.model.dtype)
         self._layers = layer_ranges(network)
         self._mirrors = None if isinstance(self.model.parameters.flat, np.ndarray) else self._make_mirrors()
+        # A GPU that is being recorded takes no copies, and lanes are threads: one at a time.
+        self._device = nullcontext() if self._mirrors is None else Lock()
         self._uses_error = any(i.item == "e" for i in program)
         self._error_came = False
         self._flight = InFlight(self.model, program)
@@ -54,8 +59,8 @@ class RankState:
 
     def _make_mirrors(self) -> dict[str, np.ndarray]:
         """Where messages find gradients and weights that live on a GPU."""
-        n, dtype = self.schedule.network.parameters, self.model.dtype
-        return {"g": np.empty(n, dtype), "w": np.empty(n, dtype)}
+        n, dtype, make = self.schedule.network.parameters, self.model.dtype, self.model.arrays.host_empty
+        return {"g": make(n, dtype), "w": make(n, dtype)}
 
     def start(self, step: int) -> None:
         """Be ready for step `step` as the first one."""
@@ -87,11 +92,13 @@ class RankState:
         start, end = instruction.layers
         if start == 0:
             sleep_until(now_ns() + self._slowed_ns)
-            walk.begin(micro.x, micro.labels, self.job.loss, step, micro.first, micro.weight)
-        walk.forward(start, end)
-        if end == len(self.schedule.network):
-            self._note_loss(walk, micro)
-        self.model.wait()
+        with self._device:
+            if start == 0:
+                walk.begin(micro.x, micro.labels, self.job.loss, step, micro.first, micro.weight)
+            walk.forward(start, end)
+            if end == len(self.schedule.network):
+                self._note_loss(walk, micro)
+            self.model.wait()
 
     def _note_loss(self, walk: Pass, micro: Micro) -> None:
         if not np.isfinite(walk.loss):
@@ -104,25 +111,33 @@ class RankState:
     def backward(self, instruction: Instruction) -> None:
         """`B`: gradients of its layers, from a rank without samples zeros."""
         first, end = instruction.layers
-        micro, add = self._micros[instruction.micro], not self._fresh[first:end].all()
-        if not len(micro.x):
-            self._no_gradients(instruction)
+        if not len(self._micros[instruction.micro].x):
+            self._no_gradients(first, end)
             return
         walk = self._flight.take(instruction)
-        if self._error_came and end == len(self.schedule.network):
-            walk.replace_error(self.error)
-        walk.backward(first, end, add)
-        self._fresh[first:end] = False
-        self.model.wait()
+        with self._device:
+            if self._error_came and end == len(self.schedule.network):
+                walk.replace_error(self.error)
+            for start, stop in reversed(self._alike(first, end)):
+                walk.backward(start, stop, add=not self._fresh[start])
+                self._fresh[start:stop] = False
+            self.model.wait()
 
-    def _no_gradients(self, instruction: Instruction) -> None:
-        """What a micro-batch without samples adds to gradients: nothing."""
-        first, end = instruction.layers
-        part = self.range_of(instruction)
-        if self._fresh[first:end].all() and part.values:
-            zeros = np.zeros(part.values, self.model.dtype)
-            self.model.arrays.put(zeros, self.model.gradients.flat[part.start : part.stop])
-            self._fresh[first:end] = False
+    def _alike(self, first: int, end: int) -> list[tuple[int, int]]:
+        """The layers first to end in stretches: those whose gradients are to be overwritten, those to be added to."""
+        fresh = self._fresh
+        bounds = [first, *(n for n in range(first + 1, end) if fresh[n] != fresh[n - 1]), end]
+        return list(pairwise(bounds))
+
+    def _no_gradients(self, first: int, end: int) -> None:
+        """What a micro-batch without samples adds to the gradients of layers: nothing."""
+        for start, stop in self._alike(first, end):
+            if self._fresh[start]:
+                part = slice(self._layers[start].start, self._layers[stop - 1].stop)
+                zeros = np.zeros(part.stop - part.start, self.model.dtype)
+                with self._device:
+                    self.model.arrays.put(zeros, self.model.gradients.flat[part])
+                self._fresh[start:stop] = False
 
     def update(self, instruction: Instruction, step: int) -> None:
         """`U`: the optimiser's step on its range of the weights."""
@@ -131,8 +146,9 @@ class RankState:
             return
         model = self.model
         w, g, *slots = (v[part] for v in (model.parameters.flat, model.gradients.flat, *self.slots))
-        self.job.optimizer.update(w, g, tuple(slots), step, None, model.arrays)
-        model.wait()
+        with self._device:
+            self.job.optimizer.update(w, g, tuple(slots), step, None, model.arrays)
+            model.wait()
 
     def take_out(self, instruction: Instruction) -> np.ndarray:
         """The values that a message of this instruction works on, on the host, up to date: [values], to be written to.
@@ -145,15 +161,15 @@ class RankState:
         part, flat = slice(*self.schedule.pieces[instruction.piece]), self._flat(instruction)
         if self._mirrors is None:
             return flat[part]
-        mirror = self._mirrors[instruction.item][part]
-        mirror[:] = self.model.arrays.get(flat[part])
-        return mirror
+        with self._device:
+            return self.model.arrays.get(flat[part], self._mirrors[instruction.item][part])
 
     def put_back(self, instruction: Instruction, values: np.ndarray) -> None:
         """Have the model see what a message has changed in `values`, which `take_out` gave."""
         if self._mirrors is not None and instruction.item != "e":
             part = slice(*self.schedule.pieces[instruction.piece])
-            self.model.arrays.put(values, self._flat(instruction)[part])
+            with self._device:
+                self.model.arrays.put(values, self._flat(instruction)[part])
 
     def _flat(self, instruction: Instruction):
         return (self.model.gradients if instruction.item == "g" else self.model.parameters).flat

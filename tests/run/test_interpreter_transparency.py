@@ -7,7 +7,9 @@ import pytest
 from labkit.engine.optimizers import Adam, Momentum
 from labkit.network import BatchNorm, Conv, Dense, Flatten, Softmax, chain
 from labkit.run.local import run_on_threads
+from labkit.schedule import equal_shares
 from labkit.schedule.collectives import ALGORITHMS
+from labkit.schedule.pieces import whole
 from labkit.schedule.traffic import traffic
 
 NETWORK = by_hand.small()
@@ -62,6 +64,15 @@ def test_synchronous_parameter_servers(ranks, sharded, overlap):
     result = assert_same(schedule, by_hand.job(optimizer=Adam(lr=0.01)), 7)
     assert {s.staleness for s in result.staleness} == {0}
     assert len(result.staleness) == 3 * len(schedule.workers) * len(schedule.pieces)
+
+
+@pytest.mark.parametrize("batch", [7, 1])
+def test_micro_batches_that_go_back_through_different_ranges(batch):
+    """The last layers of micro-batch 1 come first, so a range of micro-batch 0 is new in part only."""
+    end = len(NETWORK)
+    lines = f"F0:{end}; F0:{end}#1; B2:{end}#1; B0:{end}; B0:2#1; U0:{end}"
+    plan = by_hand.schedule(NETWORK, equal_shares(batch, 1, 2), whole(NETWORK), [[lines]])
+    assert_same(plan, by_hand.job(optimizer=Momentum(lr=0.05)), batch)
 
 
 @pytest.mark.parametrize("micros", [2, 3, 5])
