@@ -8,10 +8,10 @@ for fault in validate(schedule):
 
 from labkit.schedule.document import from_document, to_document
 from labkit.schedule.events import Event, Timeline
-from labkit.schedule.faults import Fault
 from labkit.schedule.grid import grid
 from labkit.schedule.instruction import Instruction, parse, spell
 from labkit.schedule.pieces import Piece
+from labkit.schedule.rules.faults import Fault
 from labkit.schedule.schedule import Schedule, equal_shares
 from labkit.schedule.text import from_text, to_text
 from labkit.schedule.validate import validate

@@ -7,11 +7,11 @@
 Columns are rounds of an execution without clocks (`execution`), not seconds: those that meet stand in one column.
 """
 
-from labkit.schedule.execution import Execution
-from labkit.schedule.faults import Fault
-from labkit.schedule.lanes import Cell
+from labkit.schedule.rules.execution import Execution
+from labkit.schedule.rules.faults import Fault
+from labkit.schedule.rules.lanes import Cell
+from labkit.schedule.rules.stretches import stretches_of
 from labkit.schedule.schedule import Schedule
-from labkit.schedule.stretches import stretches_of
 
 MOST_RANKS = 12  # that are drawn; those next to the fault's, when there are more
 LONGEST = 20  # characters of a spelling; longer ones are cut

@@ -10,15 +10,15 @@ What must hold is laid down rule by rule, each in a file of its own: `order` and
 """
 
 from labkit.errors import LabError
-from labkit.schedule.execution import Execution
-from labkit.schedule.faults import Fault
-from labkit.schedule.matching import matching_faults
-from labkit.schedule.order import order_faults
-from labkit.schedule.races import race_faults
+from labkit.schedule.rules.execution import Execution
+from labkit.schedule.rules.faults import Fault
+from labkit.schedule.rules.matching import matching_faults
+from labkit.schedule.rules.order import order_faults
+from labkit.schedule.rules.races import race_faults
+from labkit.schedule.rules.serving import serving_faults
+from labkit.schedule.rules.standstill import standstill_faults
+from labkit.schedule.rules.stretches import stretches_of
 from labkit.schedule.schedule import Schedule
-from labkit.schedule.serving import serving_faults
-from labkit.schedule.standstill import standstill_faults
-from labkit.schedule.stretches import stretches_of
 
 
 def validate(schedule: Schedule, steps: int = 2) -> tuple[Fault, ...]:

@@ -17,11 +17,11 @@ from schedule_cases import (
 
 from labkit.errors import LabError
 from labkit.schedule import Fault, Piece, parse, validate
-from labkit.schedule.execution import Execution
 from labkit.schedule.pieces import chunks
+from labkit.schedule.rules.execution import Execution
+from labkit.schedule.rules.standstill import standstill_faults
+from labkit.schedule.rules.stretches import stretches_of
 from labkit.schedule.schedule import program
-from labkit.schedule.standstill import standstill_faults
-from labkit.schedule.stretches import stretches_of
 
 FB = f"F0:{END}; B0:{END}"
 

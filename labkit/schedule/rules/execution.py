@@ -12,12 +12,12 @@ Time is logical: an instruction takes one column of its lane, and those that mee
 
 from collections import defaultdict, deque
 
-from labkit.schedule.answers import Servers
-from labkit.schedule.contributions import Contents
 from labkit.schedule.instruction import COLLECTIVES, Instruction
-from labkit.schedule.lanes import Cell, Lane, Op
+from labkit.schedule.rules.answers import Servers
+from labkit.schedule.rules.contributions import Contents
+from labkit.schedule.rules.lanes import Cell, Lane, Op
+from labkit.schedule.rules.stretches import Stretches
 from labkit.schedule.schedule import Schedule
-from labkit.schedule.stretches import Stretches
 
 
 class Execution:

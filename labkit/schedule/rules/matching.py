@@ -6,8 +6,8 @@ of empty pieces are none. What has its counterpart may still come in an order th
 
 from collections import Counter, defaultdict
 
-from labkit.schedule.faults import Fault, fault, ranks, times
 from labkit.schedule.instruction import COLLECTIVES, Instruction
+from labkit.schedule.rules.faults import Fault, fault, ranks, times
 from labkit.schedule.schedule import Schedule
 
 Channel = tuple[int, int, str]  # from rank, to rank, item

@@ -7,9 +7,9 @@ bucket, a chunk and a layer that overlap then speak of the same numbered stretch
 from typing import NamedTuple
 
 from labkit.network import Network
-from labkit.schedule.faults import listed
 from labkit.schedule.instruction import Instruction
 from labkit.schedule.pieces import layer_ranges
+from labkit.schedule.rules.faults import listed
 from labkit.schedule.schedule import Schedule
 
 

@@ -7,10 +7,10 @@ up to which all are known to be done.
 """
 
 from labkit.schedule.collectives import LIBRARY
-from labkit.schedule.faults import Fault, fault, place
 from labkit.schedule.instruction import Instruction
+from labkit.schedule.rules.faults import Fault, fault, place
+from labkit.schedule.rules.stretches import Stretches
 from labkit.schedule.schedule import Schedule
-from labkit.schedule.stretches import Stretches
 
 
 def race_faults(schedule: Schedule, stretches: Stretches, steps: int) -> list[Fault]:

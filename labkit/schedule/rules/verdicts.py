@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from labkit.schedule.faults import listed, ranks, times
+from labkit.schedule.rules.faults import listed, ranks, times
+from labkit.schedule.rules.stretches import Stretches
 from labkit.schedule.schedule import Schedule
-from labkit.schedule.stretches import Stretches
 
 
 class Samples(NamedTuple):

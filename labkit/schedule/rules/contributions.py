@@ -7,11 +7,11 @@ server they are a fresh negative number, which any rank may use. After a fault t
 so that one mistake is named once.
 """
 
-from labkit.schedule.faults import Fault, fault
 from labkit.schedule.instruction import Instruction
+from labkit.schedule.rules.faults import Fault, fault
+from labkit.schedule.rules.stretches import Stretches
+from labkit.schedule.rules.verdicts import Samples, gradients_verdict, weights_verdict
 from labkit.schedule.schedule import Schedule
-from labkit.schedule.stretches import Stretches
-from labkit.schedule.verdicts import Samples, gradients_verdict, weights_verdict
 
 BITS = 32  # for one count; a gradient would have to be doubled 32 times in a step to overflow it
 

@@ -4,10 +4,10 @@ Only for schedules in which everything has its counterpart (`matching`, `serving
 stands further on in the list of another stuck lane, and following it from lane to lane must come back to itself.
 """
 
-from labkit.schedule.execution import Execution
-from labkit.schedule.faults import Fault, fault, ranks
 from labkit.schedule.instruction import COLLECTIVES, Instruction
-from labkit.schedule.lanes import Lane, Op
+from labkit.schedule.rules.execution import Execution
+from labkit.schedule.rules.faults import Fault, fault, ranks
+from labkit.schedule.rules.lanes import Lane, Op
 
 MOST_TOLD = 16  # lanes of a circle that a message spells out
 

@@ -8,8 +8,8 @@ while its worker is more than s pushes of that piece ahead of the slowest worker
 from collections import deque
 from dataclasses import dataclass, field
 
-from labkit.schedule.contributions import Contents
 from labkit.schedule.instruction import Instruction
+from labkit.schedule.rules.contributions import Contents
 
 Answer = tuple[int, str, list[int]]  # worker, item, versions of its stretches
 

@@ -3,9 +3,9 @@
 All layers forward in their order, then backward in the reverse order, every micro-batch once; weights are never added.
 """
 
-from labkit.schedule.faults import Fault, fault
 from labkit.schedule.instruction import ADD, Instruction
 from labkit.schedule.pieces import layer_ranges
+from labkit.schedule.rules.faults import Fault, fault
 from labkit.schedule.schedule import Schedule
 
 

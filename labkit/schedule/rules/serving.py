@@ -7,7 +7,7 @@ all who push to it at all.
 
 from collections import defaultdict
 
-from labkit.schedule.faults import Fault, fault, ranks, times
+from labkit.schedule.rules.faults import Fault, fault, ranks, times
 from labkit.schedule.schedule import Schedule
 
 

@@ -1,0 +1,1 @@
+"""The rules that `validate` checks: within a rank, between ranks, and by an execution without the arithmetic."""
