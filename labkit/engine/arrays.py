@@ -43,8 +43,11 @@ class Arrays(Protocol):
     def stage(self, name: str, host: np.ndarray) -> Any:
         """A host array that is needed for one step; the array returned is reused when `name` is staged again."""
 
-    def get(self, array: Any) -> np.ndarray:
-        """The content of `array` on the host; a copy, except where it lies on the host."""
+    def get(self, array: Any, target: np.ndarray | None = None) -> np.ndarray:
+        """The content of `array` on the host: in `target`, or a copy, or itself where it lies on the host."""
+
+    def host_empty(self, n: int, dtype: np.dtype) -> np.ndarray:
+        """A vector of n arbitrary values on the host, from and to which `get` and `put` are as fast as they can be."""
 
     def copy(self, source: Any, target: Any) -> None:
         """Copy between two arrays of one shape."""
@@ -106,8 +109,14 @@ class HostArrays:
     def stage(self, name: str, host: np.ndarray) -> np.ndarray:
         return host
 
-    def get(self, array: np.ndarray) -> np.ndarray:
-        return array
+    def get(self, array: np.ndarray, target: np.ndarray | None = None) -> np.ndarray:
+        if target is None:
+            return array
+        np.copyto(target, array)
+        return target
+
+    def host_empty(self, n: int, dtype: np.dtype) -> np.ndarray:
+        return np.empty(n, dtype)
 
     def copy(self, source: np.ndarray, target: np.ndarray) -> None:
         np.copyto(target, source)

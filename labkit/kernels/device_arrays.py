@@ -39,8 +39,11 @@ class KernelArrays:
     def put(self, host: np.ndarray, target=None):
         return self.executor.put(host, target)
 
-    def get(self, array) -> np.ndarray:
-        return self.executor.get(array)
+    def get(self, array, target: np.ndarray | None = None) -> np.ndarray:
+        return self.executor.get(array, target)
+
+    def host_empty(self, n: int, dtype: np.dtype) -> np.ndarray:
+        return self.executor.host_empty(n, dtype)
 
     def stage(self, name: str, host: np.ndarray):
         if host.dtype == np.int64:  # class numbers: kernels know 32-bit integers

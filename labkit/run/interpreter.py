@@ -56,6 +56,9 @@ class Interpreter:
         cores: int | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ):
+        if (communicator.rank, communicator.size) != (rank, schedule.size):
+            what = f"rank {rank} of a schedule for {schedule.size} ranks over a communicator of {communicator.size}"
+            raise LabError(f"{what}, where it is rank {communicator.rank}", f"start {schedule.size} ranks")
         self.schedule, self.job, self.rank, self.communicator = schedule, job, rank, communicator
         self.hooks, self.clock = hooks or Hooks(), clock
         self._samples = samples

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable
 from queue import SimpleQueue
 
+import numpy as np
+
 from labkit.run.lane import Lane
 from labkit.run.ready import Code
 
@@ -50,7 +52,10 @@ class NetworkLane:
         return self._left[key] if key else self._left.total()
 
     def _go_on(self) -> None:
-        lane = self._lane
+        with np.errstate(all="ignore"):  # numbers that overflow show in the loss
+            self._do_all(self._lane)
+
+    def _do_all(self, lane: Lane) -> None:
         while (item := self._queue.get()) is not None:
             step, code = item
             try:

@@ -47,7 +47,7 @@ class RankState:
         self.meet: Callable[[], None] = lambda: None
         self.error = np.zeros(network.output_shape[0], self.model.dtype)
         self._layers = layer_ranges(network)
-        self._mirrors = None if isinstance(self.model.parameters.flat, np.ndarray) else self._make_mirrors()
+        self._mirrors = None if lies_on_host(self.model) else self._make_mirrors()
         # A GPU that is being recorded takes no copies, and lanes are threads: one at a time.
         self._device = nullcontext() if self._mirrors is None else Lock()
         self._uses_error = any(i.item == "e" for i in program)
@@ -173,6 +173,11 @@ class RankState:
 
     def _flat(self, instruction: Instruction):
         return (self.model.gradients if instruction.item == "g" else self.model.parameters).flat
+
+
+def lies_on_host(model: Model) -> bool:
+    """Whether messages can work on the gradients and weights of `model` where they are."""
+    return isinstance(model.parameters.flat, np.ndarray)
 
 
 class InFlight:

@@ -136,7 +136,7 @@ def test_data_that_do_not_fit_are_told_before_any_rank_starts():
 def test_an_emulated_link_refuses_what_it_cannot_slow_down():
     schedule = by_hand.allreduce(NETWORK, 2, 7, "mpi")
     link = Link("slow", 5e-4, 1e8, emulated=True)
-    with pytest.raises(RankError, match="instruction 2 .*cannot be slowed down"):
+    with pytest.raises(RankError, match=r"instruction 2 .*cannot be slowed down"):
         run_on_threads(schedule, by_hand.job(link=link))
     result = run_on_threads(by_hand.allreduce(NETWORK, 2, 7, "ring"), by_hand.job(link=link))
     assert result.timeline.regime == "emulated" and result.timeline.link == "slow"

@@ -111,9 +111,16 @@ class Cpu:
         np.copyto(target, host)
         return target
 
-    def get(self, array: np.ndarray) -> np.ndarray:
+    def get(self, array: np.ndarray, target: np.ndarray | None = None) -> np.ndarray:
         """See `Executor`."""
-        return array
+        if target is None:
+            return array
+        np.copyto(target, array)
+        return target
+
+    def host_empty(self, n: int, dtype: Any) -> np.ndarray:
+        """See `Executor`."""
+        return np.empty(n, dtype)
 
     def synchronize(self) -> None:
         """See `Executor`. Nothing is under way here once `launch` has returned."""

@@ -71,10 +71,15 @@ class Gpu:
             target.copy_to_device(host)
             return target
 
-    def get(self, array: Any) -> np.ndarray:
+    def get(self, array: Any, target: np.ndarray | None = None) -> np.ndarray:
         """See `Executor`."""
         with understood("a copy from the GPU"):
-            return array.copy_to_host()
+            return array.copy_to_host() if target is None else array.copy_to_host(target)
+
+    def host_empty(self, n: int, dtype: Any) -> np.ndarray:
+        """See `Executor`. Page-locked, so that the GPU reads and writes it without another copy in between."""
+        with understood("page-locked memory of the host", n * np.dtype(dtype).itemsize):
+            return cuda.pinned_array(n, dtype)
 
     def free_bytes(self) -> int | None:
         """Memory of the GPU that nobody uses; None in the simulator, which has none of its own.

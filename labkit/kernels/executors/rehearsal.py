@@ -46,9 +46,13 @@ class Rehearsal:
         """See `Executor`."""
         return host if target is None else target
 
-    def get(self, array: np.ndarray) -> np.ndarray:
+    def get(self, array: np.ndarray, target: np.ndarray | None = None) -> np.ndarray:
         """See `Executor`."""
-        return array
+        return array if target is None else target
+
+    def host_empty(self, n: int, dtype: Any) -> np.ndarray:
+        """See `Executor`."""
+        return np.empty(n, dtype)
 
     def synchronize(self) -> None:
         """See `Executor`."""
