@@ -62,5 +62,11 @@ def _explain(error: Exception) -> tuple[str, str]:
 
 
 def _complain(what: str, instead: str) -> None:
+    """One line; of several processes that a launcher has started, the first one says it."""
+    from labkit.run.mpi_library import joined
+
+    place = joined()
+    if place is not None and place[0] > 0:
+        return
     line = " ".join((f"{what} — {instead}" if instead else what).split())
     print(f"labkit: {line}", file=sys.stderr)

@@ -66,19 +66,49 @@ def run(
     mpiexec or srun, is one of them.
     """
     given = locals()
-    options = {name: given[name] for name in scheme_options.NAMES}
-    trained = _network(network, data, root)
-    schedule, _ = schedule_of(scheme, trained, ranks, batch, options)
-    job = _job(given)
-    result = _on_ranks(schedule, job, on)
-    if result is None:
-        return INTERRUPTED
+    from labkit.run.joined_run import started_by_launcher
+
+    place = started_by_launcher()
+    try:
+        if place is None:
+            schedule, job = _asked(given)
+            result = _on_ranks(schedule, job, on)
+        else:
+            schedule, job, result = _among(given, place)
+    except KeyboardInterrupt:
+        return _interrupted(checkpoint)
+    if result is None:  # another rank tells it
+        return 0
     ran = Ran(scheme, schedule, job, result)
     if json:
         show_json(document_of(ran))
     else:
         tell(ran)
     return 0
+
+
+def _asked(given: dict, ranks: int | None = None):
+    """Schedule and job that the options ask for. ranks: as many as there are, where --ranks is left out."""
+    options = {name: given[name] for name in scheme_options.NAMES}
+    if given["on"] not in (None, *KINDS):
+        raise LabError(f"--on {given['on']!r}", suggest(given["on"], KINDS))
+    if ranks is not None and (given["ranks"] not in (None, ranks) or given["on"] == "threads"):
+        what = f"{ranks} processes were started for it by a launcher, but asked for: --ranks {given['ranks']}"
+        what = what if given["on"] != "threads" else f"--on threads in each of {ranks} processes"
+        raise LabError(what, f"leave the option out, or start {given['ranks'] or 1} without the launcher")
+    trained = _network(given["network"], given["data"], given["root"])
+    schedule, _ = schedule_of(given["scheme"], trained, given["ranks"] or ranks, given["batch"], options)
+    return schedule, _job(given)
+
+
+def _among(given: dict, place: tuple[int, int]):
+    """Schedule, job and result of a run of which this process is one rank; the result is None but on rank 0."""
+    from labkit.run.joined_run import meet, run_among
+
+    rank, ranks = place
+    company, (schedule, job) = meet(lambda: _asked(given, ranks))
+    with _bar(schedule, job, shown=rank == 0) as progress:
+        return schedule, job, run_among(company, schedule, job, progress)
 
 
 def _network(name: str, data: str, root: str | None):
@@ -135,19 +165,13 @@ def _link(name: str):
 
 
 def _on_ranks(schedule, job, on: str | None):
-    """The `RunResult`; None if Ctrl-C ended it."""
-    if on not in (None, *KINDS):
-        raise LabError(f"--on {on!r}", suggest(on, KINDS))
-    with _bar(schedule, job) as progress:
-        try:
-            if on == "threads" or (on is None and schedule.size == 1):
-                return _on_threads(schedule, job, progress)
-            from labkit.run.mpi_run import run_on_mpi
+    """The `RunResult` of ranks that are started for it."""
+    from labkit.run.mpi_run import run_on_mpi
 
-            return run_on_mpi(schedule, job, progress=progress)
-        except KeyboardInterrupt:
-            _interrupted(job)
-            return None
+    with _bar(schedule, job) as progress:
+        if on == "threads" or (on is None and schedule.size == 1):
+            return _on_threads(schedule, job, progress)
+        return run_on_mpi(schedule, job, progress=progress)
 
 
 def _on_threads(schedule, job, progress):
@@ -162,11 +186,11 @@ def _on_threads(schedule, job, progress):
 
 
 @contextmanager
-def _bar(schedule, job):
+def _bar(schedule, job, shown: bool = True):
     """A bar on stderr, as a function to call with (fraction done, what)."""
     from tqdm import tqdm
 
-    with tqdm(total=job.steps, desc=schedule.scheme, unit="step", disable=None, leave=False) as bar:
+    with tqdm(total=job.steps, desc=schedule.scheme, unit="step", disable=None if shown else True, leave=False) as bar:
         bar.set_postfix_str("starting the ranks")
 
         def progress(done: float, what: str) -> None:
@@ -176,10 +200,11 @@ def _bar(schedule, job):
         yield progress
 
 
-def _interrupted(job) -> None:
+def _interrupted(folder: str | None) -> int:
     from labkit.run import checkpoints
 
-    step = checkpoints.latest(job.checkpoint_folder) if job.checkpoint_folder else None
-    kept = f"the checkpoint of step {step} is in {job.checkpoint_folder} — go on with the same command and --resume"
+    step = checkpoints.latest(folder) if folder else None
+    kept = f"the checkpoint of step {step} is in {folder} — go on with the same command and --resume"
     lost = "nothing was kept — add --checkpoint DIR and --checkpoint-every K to keep what is done"
     note(f"labkit: stopped by Ctrl-C; {lost if step is None else kept}")
+    return INTERRUPTED

@@ -21,7 +21,9 @@ from labkit.run.job import Job
 from labkit.run.rank_result import RankResult, merge
 from labkit.run.result import RunResult
 from labkit.run.resume import with_checkpoints
+from labkit.run.state import RankState
 from labkit.run.waiting import LaneError, quick_switches
+from labkit.run.warm_up import warm_up
 from labkit.schedule import Event, Schedule
 from labkit.schedule.validate import validate
 
@@ -62,7 +64,9 @@ def run_on_threads(
     zero = perf_counter()
     for rank, communicator in enumerate(connect(schedule.size, eager_bytes)):
         given = with_checkpoints(schedule, job, rank, hooks(rank) if hooks else Hooks())
-        mine = replace(given, stop=run.stopper(given.stop), on_event=on_event or given.on_event)
+        mine = replace(
+            given, prepare=_warm(given.prepare), stop=run.stopper(given.stop), on_event=on_event or given.on_event
+        )
         clock = lambda: perf_counter() - zero  # noqa: E731
         run.ranks.append(
             Interpreter(schedule, job, rank, wrap(communicator), samples=samples, hooks=mine, clock=clock, cores=1)
@@ -77,6 +81,16 @@ def refuse_hangs(schedule: Schedule) -> None:
     if hangs:
         more = f" (and {len(hangs) - 1} more)" if len(hangs) > 1 else ""
         raise LabError(f"this schedule cannot run: {hangs[0].message}{more}", status=1)
+
+
+def _warm(then: Callable[[RankState], int] | None) -> Callable[[RankState], int]:
+    """What is to be done before the first step, after what is loaded at its first use."""
+
+    def prepare(state: RankState) -> int:
+        warm_up(state)
+        return then(state) if then else 0
+
+    return prepare
 
 
 class _Run:

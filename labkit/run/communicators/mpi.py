@@ -102,6 +102,10 @@ class MpiCommunicator:
                     _ABANDONED.append(ticket.request)
             self._pending.clear()
 
+    def abort(self, status: int) -> None:
+        """End the processes of all ranks, this one too, as far as the launcher can."""
+        self._mpi.COMM_WORLD.Abort(status)
+
     def _start(self, peer: int, receives: bool, call) -> MpiTicket:
         with _ONE_AT_A_TIME:
             try:
