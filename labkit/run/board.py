@@ -181,7 +181,7 @@ class Board:
         wishes are read afterwards. So a lane either has seen the limit, or its wish is seen here and the limit moves.
         """
         while True:
-            limit = self._furthest() + 1
+            limit = self._furthest()
             self._words[_LIMIT] = limit
             if self._furthest() <= limit:
                 return limit
@@ -203,7 +203,7 @@ class Board:
         return LaneView(name, step, position, doing, peer, since_ns / 1e9)
 
     def _furthest(self) -> int:
-        """The largest step that any lane has asked to begin, plus 1."""
+        """Steps that some lane has asked to begin, the number of the last of them plus 1."""
         first = _HEAD + _LANES_AT + _ASKED
         ends = [self._words[first + r * _ROW + n * _LANE] for r in range(self.ranks) for n in range(len(LANES))]
         return max(ends)

@@ -81,11 +81,11 @@ def failure_of(
 
 
 def _doing(view: RankView, spelling: Spelling) -> Doing | None:
-    """What a rank is doing: in its main lane, or in another one that waits."""
+    """What a rank is doing: in a lane that waits for a certain rank, else in one that waits, else in its main lane."""
     if view.state != RUNNING:
         return None
     lanes = [lane for lane in view.lanes if lane.position >= 0]
-    waiting = [lane for lane in lanes if lane.doing == WAITING]
+    waiting = sorted((lane for lane in lanes if lane.doing == WAITING), key=lambda lane: lane.peer == ALL)
     for lane in [*waiting, *lanes][:1]:
         return Doing(view.rank, lane.step, lane.position, spelling(view.rank, lane.position), lane.peer)
     return None

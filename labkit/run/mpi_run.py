@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from labkit.engine.background import BackgroundRun
-from labkit.run.board import Board
+from labkit.run.control import Control
 from labkit.run.job import Job
 from labkit.run.job_file import to_document
 from labkit.run.launch import listen, started
@@ -83,57 +83,6 @@ def run_on_mpi(
         news.close()
 
 
-class Control:
-    """Pause, step and stop for a run, from any thread, at any time: before it has begun and after it is over, too.
-
-    run: while it goes on, else None.
-    """
-
-    def __init__(self, paused: bool = False):
-        self.run: Processes | None = None
-        self._board: Board | None = None
-        self._lock = threading.Lock()
-        self._held, self._stopping = paused, False
-
-    def attach(self, run: Processes | None) -> None:
-        """The run that begins, or None as soon as it is over."""
-        with self._lock:
-            self.run, board = run, run.board if run else None
-            self._board = board
-            if board and self._held:
-                board.hold()
-            if board and self._stopping:
-                board.stop()
-
-    def pause(self) -> None:
-        """Hold all ranks before one and the same step."""
-        with self._lock:
-            if self._board and not self._held:
-                self._board.hold()
-            self._held = True
-
-    def resume(self) -> None:
-        """Let them go on."""
-        with self._lock:
-            if self._board and not self._stopping:
-                self._board.release()
-            self._held = False
-
-    def step(self) -> None:
-        """Let them do one more step, and hold them again."""
-        self.pause()
-        with self._lock:
-            if self._board and not self._stopping:
-                self._board.release(1)
-
-    def stop(self) -> None:
-        """Have all ranks end before one and the same step; a run that is held ends where it is."""
-        with self._lock:
-            if self._board and not self._stopping:
-                self._board.stop()
-            self._stopping = True
-
-
 class MpiRun(BackgroundRun):
     """A run in the background: `events` are its `Event`s (if live) and `StepLoss`es. See `BackgroundRun`.
 
@@ -198,13 +147,16 @@ def follow_run(schedule: Schedule, job: Job, control: Control, live: bool, warm:
     zero_s, parts = time.perf_counter(), defaultdict(dict)
     workers = [rank for rank, share in enumerate(schedule.shares) if share]
 
+    again = "start the run again" + " with resume (--resume)" * bool(job.checkpoint_every)
+
     def names(rank: int, position: int) -> str:
-        return str(schedule.ranks[rank][position])
+        program = schedule.ranks[rank]
+        return str(program[position]) if position < len(program) else "the end of the step"
 
     with _ranks(schedule, job, live, warm) as run:
         control.attach(run)
         try:
-            for line in listen(run, names):
+            for line in listen(run, names, again=again):
                 if line is None:
                     yield None
                     continue

@@ -1,10 +1,9 @@
 """What a rank's process does in a run: the interpreter, with its hooks tied to the status board and the launcher."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-
-import numpy as np
 
 from labkit.errors import LabError
 from labkit.run.board import Row
@@ -16,7 +15,7 @@ from labkit.run.rank_files import event_row, file_of, pack
 from labkit.run.rank_main import Seat
 from labkit.run.resume import Checkpointer
 from labkit.run.state import RankState
-from labkit.schedule import Instruction
+from labkit.run.warm_up import warm_up
 
 
 def run(seat: Seat) -> None:
@@ -27,10 +26,14 @@ def run(seat: Seat) -> None:
     """
     schedule, job = from_document(seat.arguments["run"])
     communicator = Emulated(seat.communicator, job.link) if job.link else seat.communicator
-    hooks = board_hooks(seat.row, schedule.ranks[seat.rank])
+    lanes = [instruction.lane for instruction in schedule.ranks[seat.rank]]
+    works, hooks = set(lanes) != {"server"}, board_hooks(seat.row, lanes, seat.stream.look)
     checkpointer = Checkpointer(schedule, job, seat.rank, partial(seat.stream.tell, "say"))
 
     def at_step_end(step: int, state: RankState) -> None:
+        if works:
+            seat.row.begin("main", step, len(lanes))  # what follows is no instruction any more
+            seat.row.idle("main")
         if state.losses and state.feed:
             seat.stream.tell("loss", [step, state.losses[-1]])
         checkpointer.at_step_end(step, state)
@@ -49,28 +52,13 @@ def run(seat: Seat) -> None:
     file_of(seat.folder, seat.rank).write_bytes(pack(result))
 
 
-def warm_up(state: RankState) -> None:
-    """Load all that is loaded at its first use (compiled loops, kernels), so that the first step takes no longer than
-    the others. Weights and running statistics stay as they are; gradients do not, and count for nothing yet.
-    """
-    model, optimizer = state.model, state.job.optimizer
-    if any(instruction.op == "F" for instruction in state.schedule.ranks[state.rank]):
-        statistics = model.state.host().flat.copy()
-        sample = np.zeros((1, *model.network.input_shape), model.dtype)
-        model.gradients_of(sample, np.zeros(1, np.int64), state.job.loss)
-        if len(statistics):
-            model.arrays.put(statistics, model.state.flat)
-    weight, gradient = (model.arrays.put(np.ones(1, model.dtype)) for _ in range(2))
-    optimizer.update(weight, gradient, optimizer.start(weight, model.arrays), 0, None, model.arrays)
-
-
-def board_hooks(row: Row, program: tuple[Instruction, ...]) -> Hooks:
+def board_hooks(row: Row, lanes: list[str], look: Callable[[], None]) -> Hooks:
     """Hooks that write into a rank's row of the board, and do what the launcher has written into its head.
 
-    A main lane that has nothing to do keeps step with the rank's server, so that a rank that only serves can be held.
+    lanes: of the rank's instructions. look: called again and again, even while the rank is held. A main lane that has
+    nothing to do keeps step with the rank's server, so that a rank that only serves can be held.
     """
-    lanes, parent = tuple(instruction.lane for instruction in program), os.getppid()
-    serves_only, served = "server" in lanes and "main" not in lanes, 0
+    parent, serves_only, served = os.getppid(), set(lanes) == {"server"}, 0
 
     def may_begin(lane: str, step: int) -> bool | None:
         nonlocal served
@@ -79,9 +67,11 @@ def board_hooks(row: Row, program: tuple[Instruction, ...]) -> Hooks:
         if row.may_begin(lane, step):
             served = step + 1
             return True
+        row.idle(lane)
         return None if row.stopping else False
 
     def stop() -> None:
+        look()
         if row.closing or os.getppid() != parent:
             raise LabError("the run was ended by its launcher", status=1)
 

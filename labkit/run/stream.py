@@ -10,7 +10,7 @@ FLUSH_EVERY_S = 0.1
 
 
 class Stream:
-    """The writing end; lanes may share it. Lines reach the file within about FLUSH_EVERY_S of the next `tell`."""
+    """The writing end; lanes may share it. Lines reach the file FLUSH_EVERY_S later, with the next `tell` or `look`."""
 
     def __init__(self, path: Path):
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -26,14 +26,16 @@ class Stream:
             if time.monotonic() - self._flushed_s >= FLUSH_EVERY_S:
                 self._flush()
 
-    def flush(self) -> None:
-        """Write what is waiting."""
-        with self._lock:
-            self._flush()
+    def look(self) -> None:
+        """Write what has waited for long enough; to be called now and then. Cheap if nothing has."""
+        if self._waiting and time.monotonic() - self._flushed_s >= FLUSH_EVERY_S:
+            with self._lock:
+                self._flush()
 
     def close(self) -> None:
         """Write the rest and close the file."""
-        self.flush()
+        with self._lock:
+            self._flush()
         os.close(self._file)
 
     def _flush(self) -> None:

@@ -28,10 +28,12 @@ AGAIN = "start the run again"
 
 
 class Watch:
-    """Looks at a run again and again. spelling: says which instruction stands where in a rank's list."""
+    """Looks at a run again and again. spelling: says which instruction stands where in a rank's list. again: what to
+    type after a failure.
+    """
 
-    def __init__(self, run: Processes, spelling: Spelling):
-        self._run, self._spelling = run, spelling
+    def __init__(self, run: Processes, spelling: Spelling, again: str = AGAIN):
+        self._run, self._spelling, self._again = run, spelling, again
         self._began_s = self._asked_s = time.monotonic()
         self._stopped_s: dict[int, float] = {}  # rank -> since when its process is seen stopped
         self._busy: dict[int, tuple[float, float]] = {}  # rank -> (seconds of the processor's time, seen when)
@@ -43,12 +45,12 @@ class Watch:
         ended = run.process.poll()  # before the board is read: what the ranks wrote is then there
         views = [run.board.look(rank) for rank in range(run.ranks)]
         if ended is not None and ended < 0:  # then that is why ranks end, not the other way round
-            raise LabError(f"{run.launcher.name} was killed by {_signal(-ended)}", AGAIN, 1)
+            raise LabError(f"{run.launcher.name} was killed by {_signal(-ended)}", self._again, 1)
         self._look_for_dead(views)
         if all(view.status == 0 for view in views):
             self._over_s = self._over_s or now
             if ended is None and now - self._over_s > END_S:
-                raise LabError(f"{run.launcher.name} does not end, although all ranks have", AGAIN, 1)
+                raise LabError(f"{run.launcher.name} does not end, although all ranks have", self._again, 1)
             return ended is not None
         if ended is not None:
             self._launcher_gone(views, ended)
@@ -78,7 +80,7 @@ class Watch:
             return LabError(raised["what"], raised["instead"], raised["status"])
         happened = f"failed: {raised['what']}"
         failure = failure_of(view, happened, views, self._spelling, place)
-        return RankError(failure, raised["instead"] or AGAIN, raised["status"], raised["traceback"])
+        return RankError(failure, raised["instead"] or self._again, raised["status"], raised["traceback"])
 
     def _launcher_gone(self, views: list[RankView], status: int) -> None:
         """The launcher ended before the ranks: it says why, or a keeper was killed."""
@@ -114,7 +116,7 @@ class Watch:
             raise self._failed(view, f"has stalled: no work and no progress for {now - view.progress_s:.1f} s", views)
 
     def _failed(self, view: RankView, happened: str, views: list[RankView]) -> RankError:
-        return RankError(failure_of(view, happened, views, self._spelling), AGAIN)
+        return RankError(failure_of(view, happened, views, self._spelling), self._again)
 
 
 def _signal(number: int) -> str:

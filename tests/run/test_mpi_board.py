@@ -62,13 +62,16 @@ def test_a_file_that_is_no_board_is_refused(tmp_path):
 
 def test_release_by_steps(board):
     assert board.rows[0].may_begin("main", 0)
-    board.hold()
-    allowed = [board.rows[0].may_begin("main", step) for step in range(4)]
-    held_at = allowed.index(False)
+    assert board.hold() == board.limit == 1
+    assert not board.rows[1].may_begin("main", 1)
     board.release(1)
-    assert board.rows[0].may_begin("main", held_at) and not board.rows[0].may_begin("main", held_at + 1)
+    assert board.rows[0].may_begin("main", 1) and not board.rows[0].may_begin("main", 2)
     board.release()
     assert board.rows[0].may_begin("main", 10**9)
+
+
+def test_a_run_can_be_held_before_it_begins(board):
+    assert board.hold() == 0 and not board.rows[0].may_begin("main", 0)
 
 
 def test_stop_without_hold_limits_the_steps(board):

@@ -18,8 +18,8 @@ from labkit.run.feed import training_samples
 from labkit.run.job import Job
 from labkit.run.local import run_on_threads
 from labkit.run.mpi_run import MpiRun, StepLoss, run_on_mpi
-from labkit.run.rank_run import warm_up
 from labkit.run.state import RankState
+from labkit.run.warm_up import warm_up
 from labkit.schedule import Event
 from labkit.schedule.traffic import traffic
 from labkit.schemes import registry
@@ -90,7 +90,7 @@ def test_pause_step_and_stop():
     assert run.state == "paused"
     run.step()
     run.wait(TIMEOUT_S, until=lambda: any(isinstance(e, StepLoss) for e in run.events))
-    assert run.state == "paused"
+    assert run.state == "paused", run
     run.resume()
     run.wait(TIMEOUT_S, until=lambda: sum(isinstance(e, StepLoss) for e in run.events) > 5)
     run.pause()
