@@ -141,6 +141,7 @@ def run_cases(communicator: Communicator, arguments: dict) -> list[list]:
             rows.append([result.ended_s - start.at_ns / 1e9, use.cpu_s, use.process, use.wall_s])
             check(one, ranked.state.model.gradients.flat)
         found.append(rows)
+    communicator.close()
     return found
 
 
@@ -154,6 +155,8 @@ class Start:
         if step == 1 and self.meter is None:
             self.at_ns, self.meter = self._agree(), Meter()
             sleep_until(self.at_ns)
+            if isinstance(self.communicator, Emulated):
+                self.communicator.go_on_from(self.at_ns)
         return True
 
     def _agree(self) -> int:

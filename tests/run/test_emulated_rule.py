@@ -231,3 +231,19 @@ def test_a_lane_goes_on_from_the_last_of_its_messages(clock):
     clock.at(LATENCY + 40_000 + 70_000)
     assert two.done(received) and two.done(sent)  # the send was over long ago
     assert two.send(values(1000), 0, TAG).free_ns == clock.start + LATENCY + 40_000 + 40_000
+
+
+def test_a_rank_leaves_when_what_it_sent_has_left(clock):
+    one, _ = ranks(2, slow_to_leave=True)
+    sent = one.send(values(1000), 1, TAG)
+    clock.at(40_000)
+    assert one.done(sent)
+    asked = []
+
+    def leave_at_last(ticket):
+        asked.append(ticket)
+        return len(asked) > 3
+
+    one.inner.done = leave_at_last
+    one.close()
+    assert sent.left and one.inner.boxes[0] is None

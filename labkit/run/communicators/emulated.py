@@ -19,6 +19,7 @@ counts it, and a real network would let it ride with the message that follows.
 """
 
 import threading
+import time
 import warnings
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ import numpy as np
 
 from labkit.errors import LabError
 from labkit.machine.links import Link, remark
-from labkit.run.clock import now_ns, sleep_until
+from labkit.run.clock import now_ns
 from labkit.run.communicators.arrivals import Arrivals, Receiving, is_inside, stamp
 from labkit.run.communicators.ports import Ports
 from labkit.run.communicators.protocol import Communicator, Ticket
@@ -34,7 +35,8 @@ from labkit.run.cpu_use import Meter
 from labkit.run.tags import STAMP, carries_payload
 
 LEAST_LOOK_NS = 100_000  # between two looks at a message whose data is not here
-LEAST_NAP_NS = 200_000  # the same where nobody waits for it any more
+LEAST_NAP_NS, MOST_NAP_NS = 200_000, 1_000_000  # the same where nobody waits for it any more
+FLUSH_NS = 60_000_000_000
 
 
 @dataclass(eq=False, slots=True)
@@ -93,7 +95,7 @@ class Emulated:
             ticket = Sending(to, buffer, parts, kept, free, left=self._moves_alone)
             if not ticket.left:
                 self._leaving.append(ticket)
-        self._go_on_from(ready)
+        self.go_on_from(ready)
         return ticket
 
     def receive(self, buffer: np.ndarray, source: int, tag: int) -> Ticket:
@@ -103,7 +105,7 @@ class Emulated:
         ready = self._lane_now()
         with self._lock:
             ticket = self._arrivals.receive(buffer, source, tag)
-        self._go_on_from(ready)
+        self.go_on_from(ready)
         return ticket
 
     def allreduce(self, buffer: np.ndarray) -> Ticket:
@@ -118,14 +120,14 @@ class Emulated:
         if not isinstance(ticket, Sending | Receiving):
             over = self.inner.done(ticket)
             if over:  # a barrier, say: from here on all begin anew
-                self._go_on_from(now_ns())
+                self.go_on_from(now_ns())
             return over
         if ticket.asked_ns is None:
             ticket.asked_ns = self._lane_now()
         over = self._sent(ticket) if isinstance(ticket, Sending) else self._arrived(ticket)
         if over:  # a lane that waits for several messages goes on from the last one
             self._lane.at = max(ticket.asked_ns, ticket.end_ns, getattr(self._lane, "at", 0))
-            self._go_on_from(self._lane.at)
+            self.go_on_from(self._lane.at)
         return over
 
     def due_ns(self, ticket: Ticket) -> int:
@@ -137,7 +139,7 @@ class Emulated:
         if not isinstance(ticket, Sending | Receiving):
             return 0
         now, all_ns = now_ns(), self._latency_ns + self._held_ns(ticket.buffer)
-        soon = now + max(LEAST_LOOK_NS, all_ns // 8)
+        soon = now + LEAST_LOOK_NS
         if isinstance(ticket, Sending):
             return ticket.free_ns if ticket.left else min(ticket.free_ns, soon)
         if ticket.message is None:  # it was not sent yet, or only just now
@@ -145,22 +147,33 @@ class Emulated:
         due = ticket.message.arrival_ns + ticket.message.held_ns if ticket.end_ns is None else ticket.end_ns
         return due if ticket.complete else min(due, soon)
 
+    def punctual_ns(self) -> int:
+        """The time that it would be in this lane, had it been woken in time."""
+        return self._lane_now()
+
+    def woken(self, due_ns: int) -> None:
+        """Say that this lane, which slept for another reason than a message, was due to go on at `due_ns`."""
+        self.go_on_from(due_ns)
+
     def close(self) -> None:
-        """Leave."""
+        """Leave, when all that was sent has left: its senders were told that it was over. Waits a minute at most."""
+        until = now_ns() + FLUSH_NS
+        while self._age_ns() and now_ns() < until:
+            time.sleep(LEAST_NAP_NS / 1e9)
         with self._lock:
             self._leaving, self._closed = [], True
             self.inner.close()
         self._work.set()
 
-    def _lane_now(self) -> int:
-        """The time on this lane: now, less its lag. A lane that had nothing to do for a while is in time."""
-        now, (lag_ns, since_ns) = now_ns(), getattr(self._lane, "lag", (0, 0))
-        return now - lag_ns if now - since_ns < self._latency_ns // 2 else now
-
-    def _go_on_from(self, in_time_ns: int) -> None:
-        """It is `in_time_ns` on this lane now; the clock, which is ahead of it, does not matter."""
+    def go_on_from(self, in_time_ns: int) -> None:
+        """Say that it is `in_time_ns` for the lane that calls this, though the clock is ahead of that by now."""
         now = now_ns()
         self._lane.lag = min(now - in_time_ns, self._latency_ns * 3 // 4), now
+
+    def _lane_now(self) -> int:
+        """The time for this lane: now, less its lag. A lane that had nothing to do for a while is in time."""
+        now, (lag_ns, since_ns) = now_ns(), getattr(self._lane, "lag", (0, 0))
+        return now - lag_ns if now - since_ns < 2 * self._latency_ns else now
 
     def _arrived(self, ticket: Receiving) -> bool:
         if ticket.complete and ticket.end_ns is not None:
@@ -194,7 +207,7 @@ class Emulated:
             self._work.wait()
             self._work.clear()
             while age_ns := self._age_ns():
-                sleep_until(now_ns() + max(LEAST_NAP_NS, age_ns // 8))
+                time.sleep(min(max(LEAST_NAP_NS, age_ns // 8), MOST_NAP_NS) / 1e9)
 
     def _age_ns(self) -> int:
         """Since when the first message that has not left is over; 0 if there is none."""
