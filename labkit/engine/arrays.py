@@ -31,6 +31,24 @@ class Stopwatch(Protocol):
         """Seconds per name; waits for the work to end."""
 
 
+class Mirror(Protocol):
+    """The content of an array as messages see it: `values` [n] on the host, copied there and back beside other work.
+
+    Where the array lies on the host, `values` is the array itself and nothing is copied.
+    """
+
+    values: np.ndarray
+
+    def fetch(self) -> None:
+        """Start copying the array to `values`; what was started to compute it must be over (`Arrays.synchronize`)."""
+
+    def store(self) -> None:
+        """Start copying `values` to the array."""
+
+    def done(self) -> bool:
+        """Whether the copy that was started last is over."""
+
+
 class Arrays(Protocol):
     """What a backend offers for whole arrays. An array has `shape`, `dtype`, `nbytes`, slices and `reshape`."""
 
@@ -43,11 +61,11 @@ class Arrays(Protocol):
     def stage(self, name: str, host: np.ndarray) -> Any:
         """A host array that is needed for one step; the array returned is reused when `name` is staged again."""
 
-    def get(self, array: Any, target: np.ndarray | None = None) -> np.ndarray:
-        """The content of `array` on the host: in `target`, or a copy, or itself where it lies on the host."""
+    def get(self, array: Any) -> np.ndarray:
+        """The content of `array` on the host; a copy, except where it lies on the host."""
 
-    def host_empty(self, n: int, dtype: np.dtype) -> np.ndarray:
-        """A vector of n arbitrary values on the host, from and to which `get` and `put` are as fast as they can be."""
+    def mirror(self, vector: Any) -> Mirror:
+        """A mirror of a vector; to be made once and used again and again."""
 
     def copy(self, source: Any, target: Any) -> None:
         """Copy between two arrays of one shape."""
@@ -94,6 +112,22 @@ class HostStopwatch:
         return self._seconds
 
 
+class HostMirror:
+    """Of a vector that lies on the host. For the methods see `Mirror`."""
+
+    def __init__(self, vector: np.ndarray):
+        self.values = vector
+
+    def fetch(self) -> None:
+        pass  # it is there
+
+    def store(self) -> None:
+        pass
+
+    def done(self) -> bool:
+        return True
+
+
 class HostArrays:
     """Arrays of NumPy in main memory. The methods are those of `Arrays`."""
 
@@ -109,14 +143,11 @@ class HostArrays:
     def stage(self, name: str, host: np.ndarray) -> np.ndarray:
         return host
 
-    def get(self, array: np.ndarray, target: np.ndarray | None = None) -> np.ndarray:
-        if target is None:
-            return array
-        np.copyto(target, array)
-        return target
+    def get(self, array: np.ndarray) -> np.ndarray:
+        return array
 
-    def host_empty(self, n: int, dtype: np.dtype) -> np.ndarray:
-        return np.empty(n, dtype)
+    def mirror(self, vector: np.ndarray) -> HostMirror:
+        return HostMirror(vector)
 
     def copy(self, source: np.ndarray, target: np.ndarray) -> None:
         np.copyto(target, source)

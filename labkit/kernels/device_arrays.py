@@ -8,7 +8,7 @@ from warnings import warn
 import numpy as np
 
 from labkit.engine import losses
-from labkit.engine.arrays import Pending, Stopwatch
+from labkit.engine.arrays import Mirror, Pending, Stopwatch
 from labkit.errors import LabError
 from labkit.kernels import vectors
 from labkit.kernels.executors import Executor
@@ -39,11 +39,11 @@ class KernelArrays:
     def put(self, host: np.ndarray, target=None):
         return self.executor.put(host, target)
 
-    def get(self, array, target: np.ndarray | None = None) -> np.ndarray:
-        return self.executor.get(array, target)
+    def get(self, array) -> np.ndarray:
+        return self.executor.get(array)
 
-    def host_empty(self, n: int, dtype: np.dtype) -> np.ndarray:
-        return self.executor.host_empty(n, dtype)
+    def mirror(self, vector) -> Mirror:
+        return self.executor.mirror(vector)
 
     def stage(self, name: str, host: np.ndarray):
         if host.dtype == np.int64:  # class numbers: kernels know 32-bit integers

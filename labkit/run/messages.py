@@ -8,13 +8,15 @@ from collections import defaultdict
 
 import numpy as np
 
+from labkit.engine.arrays import Mirror
+from labkit.network.graph import FLOAT_BYTES
 from labkit.run.communicators.protocol import Communicator
 from labkit.run.lane import Lane
 from labkit.run.ready import Code
 from labkit.run.server import Answer, Push, Server
 from labkit.run.state import RankState
 from labkit.run.tags import BARRIER, HEADER, version_tag
-from labkit.schedule import Schedule
+from labkit.schedule import Instruction, Schedule
 from labkit.schedule.collectives import Move
 from labkit.schedule.pieces import overlapping
 from labkit.schedule.traffic import INSIDE_LIBRARY
@@ -35,30 +37,31 @@ class Messages:
         """send, recv, swap and all collectives that have moves."""
         if not code.moves:
             return 0
-        values = self._state.take_out(code.instruction)
+        mirror = self._fetched(lane, code)
         for move in code.moves:
-            self._move(lane, code, move, values)
+            self._move(lane, code, move, mirror.values)
         if code.received:
-            self._state.put_back(code.instruction, values)
+            self._store(lane, mirror)
         return code.received
 
     def library(self, lane: Lane, step: int, code: Code) -> int:
         """The library's own all-reduce."""
-        values = self._state.take_out(code.instruction)
-        if self._communicator.size == 1 or not len(values):
+        size = self._state.range_of(code.instruction).values
+        if self._communicator.size == 1 or not size:
             return 0
-        lane.ledger.count(INSIDE_LIBRARY, code.position, len(values))
-        lane.wait_for([self._communicator.allreduce(values)], self._communicator)
-        self._state.put_back(code.instruction, values)
-        return 4 * len(values)
+        lane.ledger.count(INSIDE_LIBRARY, code.position, size)
+        mirror = self._fetched(lane, code)
+        lane.wait_for([self._communicator.allreduce(mirror.values)], self._communicator)
+        self._store(lane, mirror)
+        return FLOAT_BYTES * size
 
     def push(self, lane: Lane, step: int, code: Code) -> int:
         """Gradients of a piece to its server, with the version of the weights that they were computed with."""
         piece, to = code.instruction.piece, code.instruction.peer
         version = self._read.pop((step, piece), self._state.versions.get(piece, 0))
-        values = self._state.take_out(code.instruction)
-        if not len(values):
+        if not self._state.range_of(code.instruction).values:
             return 0
+        values = self._fetched(lane, code).values
         if to == self._rank:
             self._server.deliver(Push(to, step, piece, version, values.copy()))
         else:
@@ -76,13 +79,14 @@ class Messages:
         if not self._open[piece]:
             self._pulls[piece] = code
             return 0
-        values = self._state.take_out(code.instruction)
+        mirror = self._state.mirror(code.instruction)
+        values = mirror.values
         answer = (
             self._own_answer(lane, piece) if code.instruction.peer == self._rank else self._answer(lane, code, values)
         )
         if answer.weights is not values:
             values[:] = answer.weights
-        self._state.put_back(code.instruction, values)
+        self._store(lane, mirror)
         self._state.versions[piece] = answer.version
         self._open[piece] -= 1
         return code.received
@@ -107,6 +111,18 @@ class Messages:
             receive = self._communicator.receive(into, before, BARRIER)
             lane.wait_for([receive, self._communicator.send(out, after, BARRIER)], self._communicator)
             distance *= 2
+
+    def _fetched(self, lane: Lane, code: Code) -> Mirror:
+        """What the instruction works on, up to date on the host."""
+        mirror = self._state.mirror(code.instruction)
+        if not _replaces_all(code.instruction, self._rank):
+            mirror.fetch()
+            lane.wait(mirror.done, self._rank, "the copy to the host of values")
+        return mirror
+
+    def _store(self, lane: Lane, mirror: Mirror) -> None:
+        mirror.store()
+        lane.wait(mirror.done, self._rank, "the copy from the host of values")
 
     def _move(self, lane: Lane, code: Code, move: Move, values: np.ndarray) -> None:
         """One message out, one in, or both at once."""
@@ -151,6 +167,12 @@ def pieces_read(schedule: Schedule, rank: int) -> dict[int, tuple[int, ...]]:
             part = layers[i.layers[0]].start, layers[i.layers[1] - 1].stop
             found[position] = tuple(p for p in overlapping(schedule.pieces, *part) if p in pushed)
     return found
+
+
+def _replaces_all(instruction: Instruction, rank: int) -> bool:
+    """Whether every value that `rank` sends in it, if any, is one that it has received in it before."""
+    plain = instruction.op == "recv" and not instruction.how
+    return plain or (instruction.op == "bcast" and instruction.peer != rank)
 
 
 def _overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:

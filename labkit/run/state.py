@@ -1,13 +1,12 @@
 """What one rank holds: its model, the pieces of its gradients and weights as messages see them, its micro-batches."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from itertools import pairwise
-from threading import Lock
 
 import numpy as np
 
 from labkit.data import Split
+from labkit.engine.arrays import HostMirror, Mirror
 from labkit.engine.model import Model
 from labkit.engine.passes import Pass
 from labkit.errors import LabError
@@ -15,6 +14,7 @@ from labkit.run.clock import now_ns, sleep_until
 from labkit.run.feed import Feed, Micro
 from labkit.run.job import Job
 from labkit.schedule import Instruction, Schedule
+from labkit.schedule.instruction import COLLECTIVES, MESSAGES
 from labkit.schedule.pieces import Piece, layer_ranges
 
 
@@ -47,9 +47,7 @@ class RankState:
         self.meet: Callable[[], None] = lambda: None
         self.error = np.zeros(network.output_shape[0], self.model.dtype)
         self._layers = layer_ranges(network)
-        self._mirrors = None if lies_on_host(self.model) else self._make_mirrors()
-        # A GPU that is being recorded takes no copies, and lanes are threads: one at a time.
-        self._device = nullcontext() if self._mirrors is None else Lock()
+        self._mirrors = self._make_mirrors(program)
         self._uses_error = any(i.item == "e" for i in program)
         self._error_came = False
         self._flight = InFlight(self.model, program)
@@ -57,10 +55,12 @@ class RankState:
         self._fresh = np.ones(len(network), bool)  # layers whose gradients of this step are still to be overwritten
         self._micros: tuple[Micro, ...] = ()
 
-    def _make_mirrors(self) -> dict[str, np.ndarray]:
-        """Where messages find gradients and weights that live on a GPU."""
-        n, dtype, make = self.schedule.network.parameters, self.model.dtype, self.model.arrays.host_empty
-        return {"g": make(n, dtype), "w": make(n, dtype)}
+    def _make_mirrors(self, program: tuple[Instruction, ...]) -> dict[str, Mirror]:
+        """Where messages find what they are about, on the host: for each piece's gradients and weights one mirror."""
+        exchanged = {i.key: i for i in program if i.op in (*MESSAGES, *COLLECTIVES) and i.item != "e"}
+        return {"e": HostMirror(self.error)} | {
+            key: self.model.arrays.mirror(self.there(instruction)) for key, instruction in exchanged.items()
+        }
 
     def start(self, step: int) -> None:
         """Be ready for step `step` as the first one."""
@@ -92,13 +92,11 @@ class RankState:
         start, end = instruction.layers
         if start == 0:
             sleep_until(now_ns() + self._slowed_ns)
-        with self._device:
-            if start == 0:
-                walk.begin(micro.x, micro.labels, self.job.loss, step, micro.first, micro.weight)
-            walk.forward(start, end)
-            if end == len(self.schedule.network):
-                self._note_loss(walk, micro)
-            self.model.wait()
+            walk.begin(micro.x, micro.labels, self.job.loss, step, micro.first, micro.weight)
+        walk.forward(start, end)
+        if end == len(self.schedule.network):
+            self._note_loss(walk, micro)
+        self.model.wait()
 
     def _note_loss(self, walk: Pass, micro: Micro) -> None:
         if not np.isfinite(walk.loss):
@@ -115,13 +113,12 @@ class RankState:
             self._no_gradients(first, end)
             return
         walk = self._flight.take(instruction)
-        with self._device:
-            if self._error_came and end == len(self.schedule.network):
-                walk.replace_error(self.error)
-            for start, stop in reversed(self._alike(first, end)):
-                walk.backward(start, stop, add=not self._fresh[start])
-                self._fresh[start:stop] = False
-            self.model.wait()
+        if self._error_came and end == len(self.schedule.network):
+            walk.replace_error(self.error)
+        for start, stop in reversed(self._alike(first, end)):
+            walk.backward(start, stop, add=not self._fresh[start])
+            self._fresh[start:stop] = False
+        self.model.wait()
 
     def _alike(self, first: int, end: int) -> list[tuple[int, int]]:
         """The layers first to end in stretches: those whose gradients are to be overwritten, those to be added to."""
@@ -135,8 +132,7 @@ class RankState:
             if self._fresh[start]:
                 part = slice(self._layers[start].start, self._layers[stop - 1].stop)
                 zeros = np.zeros(part.stop - part.start, self.model.dtype)
-                with self._device:
-                    self.model.arrays.put(zeros, self.model.gradients.flat[part])
+                self.model.arrays.put(zeros, self.model.gradients.flat[part])
                 self._fresh[start:stop] = False
 
     def update(self, instruction: Instruction, step: int) -> None:
@@ -146,38 +142,19 @@ class RankState:
             return
         model = self.model
         w, g, *slots = (v[part] for v in (model.parameters.flat, model.gradients.flat, *self.slots))
-        with self._device:
-            self.job.optimizer.update(w, g, tuple(slots), step, None, model.arrays)
-            model.wait()
+        self.job.optimizer.update(w, g, tuple(slots), step, None, model.arrays)
+        model.wait()
 
-    def take_out(self, instruction: Instruction) -> np.ndarray:
-        """The values that a message of this instruction works on, on the host, up to date: [values], to be written to.
+    def there(self, instruction: Instruction):
+        """The gradients or weights of an instruction's piece where the model's arrays live: a view, [values]."""
+        vectors = self.model.gradients if instruction.item == "g" else self.model.parameters
+        return vectors.flat[slice(*self.schedule.pieces[instruction.piece])]
 
-        Where the model lives on the host it is a view of the gradients or weights themselves.
-        """
+    def mirror(self, instruction: Instruction) -> Mirror:
+        """What a message of this instruction works on, on the host: to be fetched before and stored afterwards."""
         if instruction.item == "e":
             self._error_came = True
-            return self.error
-        part, flat = slice(*self.schedule.pieces[instruction.piece]), self._flat(instruction)
-        if self._mirrors is None:
-            return flat[part]
-        with self._device:
-            return self.model.arrays.get(flat[part], self._mirrors[instruction.item][part])
-
-    def put_back(self, instruction: Instruction, values: np.ndarray) -> None:
-        """Have the model see what a message has changed in `values`, which `take_out` gave."""
-        if self._mirrors is not None and instruction.item != "e":
-            part = slice(*self.schedule.pieces[instruction.piece])
-            with self._device:
-                self.model.arrays.put(values, self._flat(instruction)[part])
-
-    def _flat(self, instruction: Instruction):
-        return (self.model.gradients if instruction.item == "g" else self.model.parameters).flat
-
-
-def lies_on_host(model: Model) -> bool:
-    """Whether messages can work on the gradients and weights of `model` where they are."""
-    return isinstance(model.parameters.flat, np.ndarray)
+        return self._mirrors[instruction.key]
 
 
 class InFlight:

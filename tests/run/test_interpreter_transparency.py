@@ -116,19 +116,6 @@ def test_other_backends_in_float32(backend):
         assert_same(schedule, job, 7, rtol=1e-5, atol=1e-6)
 
 
-def test_gradients_and_weights_that_lie_elsewhere_are_fetched_and_put_back(monkeypatch):
-    """As on a GPU: messages work on copies on the host."""
-    monkeypatch.setattr("labkit.run.state.lies_on_host", lambda model: False)
-    job = by_hand.job(backend="cuda-cpu", dtype="float32", optimizer=Momentum(lr=0.05))
-    for schedule in (
-        by_hand.overlapped(NETWORK, 3, 7, "halving"),
-        by_hand.allreduce(NETWORK, 2, 7, "mpi", 2),
-        by_hand.chunked(NETWORK, 3, 7, 4, "tree"),
-        by_hand.server(NETWORK, 3, 7, "sync", sharded=True, overlap=True),
-    ):
-        assert_same(schedule, job, 7, rtol=1e-5, atol=1e-6)
-
-
 @pytest.mark.parametrize("eager_bytes", [0, 10**9])
 def test_results_do_not_depend_on_when_messages_leave(eager_bytes):
     """Bit for bit, whether a send ends when it is received or at once; and from run to run."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from labkit.engine.arrays import Stopwatch
+from labkit.engine.arrays import Mirror, Stopwatch
 from labkit.kernels.launch import Launch
 
 
@@ -39,13 +39,11 @@ class Executor(Protocol):
     def put(self, host: np.ndarray, target: Any = None) -> Any:
         """Copy a host array into `target` (of the same shape), or into a new array; returns it."""
 
-    def get(self, array: Any, target: np.ndarray | None = None) -> np.ndarray:
-        """What `array` holds once all launches so far have run: in the host array `target` if one is given, else in a
-        new one (on a CPU: the array itself).
-        """
+    def get(self, array: Any) -> np.ndarray:
+        """What `array` holds once all launches so far have run, as a host array (on a CPU: the array itself)."""
 
-    def host_empty(self, n: int, dtype: Any) -> np.ndarray:
-        """A vector of n arbitrary values on the host, from and to which copies are as fast as they can be."""
+    def mirror(self, vector: Any) -> Mirror:
+        """See `Arrays.mirror`; copies go on beside launches that were started before or after."""
 
     def synchronize(self) -> None:
         """Wait until all launches so far have run; raises LabError if one of them failed."""

@@ -13,7 +13,7 @@ import numpy as np
 from numba.core.errors import NumbaError
 from psutil import virtual_memory
 
-from labkit.engine.arrays import HostStopwatch
+from labkit.engine.arrays import HostMirror, HostStopwatch
 from labkit.engine.threads import current, spread
 from labkit.errors import LabError
 from labkit.kernels.executors import Ran
@@ -111,16 +111,13 @@ class Cpu:
         np.copyto(target, host)
         return target
 
-    def get(self, array: np.ndarray, target: np.ndarray | None = None) -> np.ndarray:
+    def get(self, array: np.ndarray) -> np.ndarray:
         """See `Executor`."""
-        if target is None:
-            return array
-        np.copyto(target, array)
-        return target
+        return array
 
-    def host_empty(self, n: int, dtype: Any) -> np.ndarray:
+    def mirror(self, vector: np.ndarray) -> HostMirror:
         """See `Executor`."""
-        return np.empty(n, dtype)
+        return HostMirror(vector)
 
     def synchronize(self) -> None:
         """See `Executor`. Nothing is under way here once `launch` has returned."""

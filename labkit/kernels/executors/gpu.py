@@ -2,19 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from gc import collect
 from importlib.metadata import PackageNotFoundError, version
 from math import inf, prod
+from threading import local
 from time import perf_counter
 from typing import Any
 from warnings import filterwarnings
 
 import numpy as np
 
+from labkit.engine.arrays import HostMirror, Mirror
 from labkit.errors import LabError
 from labkit.kernels.executors import Ran
 from labkit.kernels.executors.failures import understood
+from labkit.kernels.executors.side_line import PinnedMirror, SideLine
 from labkit.kernels.launch import Launch
 from labkit.kernels.source import SIMULATED, cuda, jit
 
@@ -36,16 +39,16 @@ class Gpu:
     def __init__(self) -> None:
         self.name = "simulator" if SIMULATED else "gpu"
         self._profile: list | None = None
-        self._stream: Any = 0  # Numba's default stream, or what records launches
-        self._recorded: list | None = None  # what a recording in the simulator holds
+        self._own = _OfThread()  # ranks may be threads: what one of them records is nothing to the others
 
     def launch(self, kernel: Any, launch: Launch, *arguments: Any) -> None:
         """See `Executor`. Configured anew at each launch, because all configurations of a simulated kernel are one."""
-        if self._recorded is not None:
-            self._recorded.append((kernel, launch, arguments))
+        own = self._own
+        if own.recorded is not None:
+            own.recorded.append((kernel, launch, arguments))
             return
-        configured = compiled(kernel)[launch.grid, launch.block, self._stream, launch.shared_bytes]
-        if self._profile is None or self._stream:
+        configured = compiled(kernel)[launch.grid, launch.block, own.stream, launch.shared_bytes]
+        if self._profile is None or own.stream:
             with understood(kernel.__name__):
                 configured(*arguments)
             return
@@ -71,15 +74,19 @@ class Gpu:
             target.copy_to_device(host)
             return target
 
-    def get(self, array: Any, target: np.ndarray | None = None) -> np.ndarray:
+    def get(self, array: Any) -> np.ndarray:
         """See `Executor`."""
         with understood("a copy from the GPU"):
-            return array.copy_to_host() if target is None else array.copy_to_host(target)
+            return array.copy_to_host()
 
-    def host_empty(self, n: int, dtype: Any) -> np.ndarray:
-        """See `Executor`. Page-locked, so that the GPU reads and writes it without another copy in between."""
-        with understood("page-locked memory of the host", n * np.dtype(dtype).itemsize):
-            return cuda.pinned_array(n, dtype)
+    def mirror(self, vector: Any) -> Mirror:
+        """See `Executor`."""
+        return PinnedMirror(vector, self.side_line) if vector.size else HostMirror(np.empty(0, vector.dtype))
+
+    @cached_property
+    def side_line(self) -> SideLine:
+        """For copies and messages that go on beside launches."""
+        return SideLine()
 
     def free_bytes(self) -> int | None:
         """Memory of the GPU that nobody uses; None in the simulator, which has none of its own.
@@ -101,11 +108,11 @@ class Gpu:
         it has run when this returns (a CUDA graph, see the CUDA C++ Programming Guide, "CUDA Graphs").
         """
         if SIMULATED:
-            self._recorded, before = [], self._recorded
+            self._own.recorded, before = [], self._own.recorded
             try:
-                result, launches = work(), self._recorded
+                result, launches = work(), self._own.recorded
             finally:
-                self._recorded = before
+                self._own.recorded = before
             return result, lambda: [self.launch(kernel, launch, *rest) for kernel, launch, rest in launches]
         with understood("recording a step"):
             return self._capture(work)
@@ -113,16 +120,16 @@ class Gpu:
     def _capture(self, work: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
         from cuda.core import Device
 
-        cuda.synchronize()
+        cuda.default_stream().synchronize()
         device = Device(cuda.get_current_device().id)
         device.set_current()
         builder = device.create_graph_builder()
         builder.begin_building()
-        self._stream = builder
+        self._own.stream = builder
         try:
             result = work()
         finally:
-            self._stream = 0
+            self._own.stream = 0
             builder.end_building()
         graph = builder.complete()
         graph.upload(device.default_stream)
@@ -130,8 +137,8 @@ class Gpu:
 
     @property
     def recording(self) -> bool:
-        """Whether launches are being recorded: nothing may be waited for or timed meanwhile."""
-        return bool(self._stream) or self._recorded is not None
+        """Whether launches of this thread are being recorded: it may wait for nothing and time nothing meanwhile."""
+        return bool(self._own.stream) or self._own.recorded is not None
 
     @property
     def profiling(self) -> bool:
@@ -139,9 +146,9 @@ class Gpu:
         return self._profile is not None
 
     def synchronize(self) -> None:
-        """See `Executor`."""
+        """See `Executor`. Waits for launches, not for the side line, where a message may wait for another rank."""
         with understood("a kernel"):
-            cuda.synchronize()
+            cuda.default_stream().synchronize()
 
     def stopwatch(self) -> "Laps":
         """See `Executor`."""
@@ -158,6 +165,15 @@ class Gpu:
             marks, self._profile = self._profile, before
             self.synchronize()
             ran += [Ran(name, launch, first.seconds_to(last)) for name, launch, first, last in marks]
+
+
+class _OfThread(local):
+    """Where launches of a thread go. stream: Numba's default one, or what records them; recorded: what a recording in
+    the simulator holds, None outside of one.
+    """
+
+    stream: Any = 0
+    recorded: list | None = None
 
 
 class _Mark:
@@ -204,7 +220,7 @@ class Laps:
     def seconds(self) -> dict[str, float]:
         """See `Stopwatch`."""
         with understood("a kernel"):
-            cuda.synchronize()
+            cuda.default_stream().synchronize()
             found: dict[str, float] = {}
             for name, first, last in zip(self._names, self._marks, self._marks[1:], strict=False):
                 found[name] = found.get(name, 0.0) + first.seconds_to(last)

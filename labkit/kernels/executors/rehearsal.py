@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from labkit.engine.arrays import HostMirror
 from labkit.kernels.executors import Ran
 from labkit.kernels.launch import Launch
 
@@ -46,13 +47,13 @@ class Rehearsal:
         """See `Executor`."""
         return host if target is None else target
 
-    def get(self, array: np.ndarray, target: np.ndarray | None = None) -> np.ndarray:
+    def get(self, array: np.ndarray) -> np.ndarray:
         """See `Executor`."""
-        return array if target is None else target
+        return array
 
-    def host_empty(self, n: int, dtype: Any) -> np.ndarray:
+    def mirror(self, vector: np.ndarray) -> HostMirror:
         """See `Executor`."""
-        return np.empty(n, dtype)
+        return HostMirror(vector)
 
     def synchronize(self) -> None:
         """See `Executor`."""
