@@ -63,6 +63,9 @@ def test_the_bank_covers_the_notebooks():
         "overtakes",
         "conv-loads",
         "best-mapping",
+        "greedy-placement",
+        "staleness-of",
+        "ssp-bound",
         "net-pins",
         "plan-volume",
         "fm-gain",
@@ -72,7 +75,7 @@ def test_the_bank_covers_the_notebooks():
         "ring-allreduce",
         "overlap-buckets",
     } <= set(bank.exercises())
-    assert {"00", "01", "02", "03", "04", "05", "06", "11", "12"} <= set(bank.quizzes())
+    assert {"00", "01", "02", "03", "04", "05", "06", "07", "11", "12"} <= set(bank.quizzes())
 
 
 @each_exercise
