@@ -9,7 +9,7 @@ from labkit.run import processes
 from labkit.run.failure import Spelling
 from labkit.run.rank_main import stream_file
 from labkit.run.stream import Tail
-from labkit.run.watch import AGAIN, LOOK_EVERY_S, Watch
+from labkit.run.watch import AGAIN, LOOK_EVERY_S, STALLED_S, Watch
 
 Line = tuple[int, str, object]  # (rank, kind, payload) as a rank told it
 
@@ -56,13 +56,20 @@ def follow(
 
 
 def listen(
-    run: processes.Processes, spelling: Spelling, timeout_s: float = float("inf"), again: str = AGAIN
+    run: processes.Processes,
+    spelling: Spelling,
+    timeout_s: float = float("inf"),
+    again: str = AGAIN,
+    stalled_s: float = STALLED_S,
 ) -> Iterator[Line | None]:
     """What the ranks tell until the run is over; None again and again in between. Raises as `follow`.
 
-    again: what to type after a failure.
+    again, stalled_s: as for a `Watch`.
     """
-    watch, tails = Watch(run, spelling, again), [Tail(run.folder / stream_file(rank)) for rank in range(run.ranks)]
+    watch, tails = (
+        Watch(run, spelling, again, stalled_s),
+        [Tail(run.folder / stream_file(rank)) for rank in range(run.ranks)],
+    )
     deadline = time.monotonic() + timeout_s
 
     def new() -> Iterator[Line]:

@@ -20,20 +20,21 @@ from labkit.run.rank_main import fault_file
 LOOK_EVERY_S = 0.02
 ASK_EVERY_S = 0.25  # the system about each rank's process
 STOPPED_S = 1.0  # a rank that is stopped for longer has failed
-STALLED_S = 3.0  # so has one that computes without taking any of the processor's time for so long
+STALLED_S = 3.0  # so has one that sleeps for so long in the middle of computing
 START_S = 60.0
 END_S = 20.0  # from the last rank's end to the launcher's
+GRACE_S = 0.25  # after a rank has failed: for the news that another was killed before
 ADVICE = "type: labkit doctor"
 AGAIN = "start the run again"
 
 
 class Watch:
     """Looks at a run again and again. spelling: says which instruction stands where in a rank's list. again: what to
-    type after a failure.
+    type after a failure. stalled_s: how long a rank may sleep in the middle of computing.
     """
 
-    def __init__(self, run: Processes, spelling: Spelling, again: str = AGAIN):
-        self._run, self._spelling, self._again = run, spelling, again
+    def __init__(self, run: Processes, spelling: Spelling, again: str = AGAIN, stalled_s: float = STALLED_S):
+        self._run, self._spelling, self._again, self._stalled_s = run, spelling, again, stalled_s
         self._began_s = self._asked_s = time.monotonic()
         self._stopped_s: dict[int, float] = {}  # rank -> since when its process is seen stopped
         self._busy: dict[int, tuple[float, float]] = {}  # rank -> (seconds of the processor's time, seen when)
@@ -64,9 +65,13 @@ class Watch:
         return False
 
     def _look_for_dead(self, views: list[RankView]) -> None:
+        """A rank that was killed comes before one that failed in a message with it, and may be seen after it."""
         dead = [view for view in views if view.status not in (None, 0, TOLD_TO_END)]
-        if dead:
-            raise self._dead(min(dead, key=lambda view: view.ended_s), views)
+        if not dead:
+            return
+        first = min(dead, key=lambda view: (view.status > 0, view.ended_s))
+        if first.status < 0 or time.monotonic() - first.ended_s > GRACE_S:
+            raise self._dead(first, views)
 
     def _dead(self, view: RankView, views: list[RankView]) -> LabError:
         path = self._run.folder / fault_file(view.rank)
@@ -94,25 +99,26 @@ class Watch:
         raise LabError(what, ADVICE, 1)
 
     def _look_for_stall(self, view: RankView, views: list[RankView], now: float) -> None:
-        """A stopped process has failed after STOPPED_S, one that sleeps in the middle of computing after STALLED_S."""
+        """A stopped process has failed after a while, and one that sleeps in the middle of computing, too."""
         import psutil
 
         if not view.pid or view.status is not None or view.state == FINISHED:
             return
         try:
             process = psutil.Process(view.pid)
-            stopped, used_s = process.status() == psutil.STATUS_STOPPED, sum(process.cpu_times()[:2])
+            state, used_s = process.status(), sum(process.cpu_times()[:2])
         except psutil.Error:
             return
-        if not stopped:
+        if state != psutil.STATUS_STOPPED:
             self._stopped_s.pop(view.rank, None)
         elif now - self._stopped_s.setdefault(view.rank, now) > STOPPED_S:
             happened = f"is stopped (SIGSTOP) and has not gone on for {now - view.progress_s:.1f} s"
             raise self._failed(view, happened, views)
         before_s, seen_s = self._busy.get(view.rank, (-1.0, now))
-        if used_s > before_s or view.progress_s > seen_s or view.last.doing != WORKING:
+        busy = used_s > before_s or state != psutil.STATUS_SLEEPING
+        if busy or view.progress_s > seen_s or view.last.doing != WORKING:
             self._busy[view.rank] = used_s, now
-        elif now - seen_s > STALLED_S:
+        elif now - seen_s > self._stalled_s:
             raise self._failed(view, f"has stalled: no work and no progress for {now - view.progress_s:.1f} s", views)
 
     def _failed(self, view: RankView, happened: str, views: list[RankView]) -> RankError:
