@@ -7,6 +7,7 @@ the literature are four different things, and a reader must be able to tell them
 MEASURED_HERE = "measured here"
 MODELLED = "modelled"
 CLAIMED = "claimed"
+SLEPT = "measured here: real messages, computing slept through as modelled"
 
 
 def recorded_on(machine: object) -> str:

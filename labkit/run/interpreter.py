@@ -16,7 +16,6 @@ from labkit.data import Split
 from labkit.engine.threads import limit
 from labkit.errors import LabError
 from labkit.run.communicators.protocol import Communicator
-from labkit.run.feed import training_samples
 from labkit.run.hooks import Hooks
 from labkit.run.job import Job
 from labkit.run.lane import Lane
@@ -27,6 +26,7 @@ from labkit.run.rank_result import RankResult
 from labkit.run.ready import Code, ready_program
 from labkit.run.server import Server
 from labkit.run.state import RankState
+from labkit.run.virtual import state_of
 from labkit.run.waiting import Ended, LaneError, Patience, quick_switches, spinning_s
 from labkit.schedule import Schedule
 from labkit.schedule.collectives import LIBRARY
@@ -98,13 +98,11 @@ class Interpreter:
     def _make_ready(self) -> int:
         """Model, samples, server; the number of the first step."""
         schedule, job, rank = self.schedule, self.job, self.rank
-        if self._samples is None and schedule.shares[rank]:
-            self._samples = training_samples(schedule.network, job)
-        state = self.state = RankState(schedule, job, rank, self._samples)
+        state = self.state = state_of(schedule, job, rank, self._samples, self.communicator, self._check)
         if any(code.lane == "server" for code in self._program):
             weights = state.model.parameters.host().flat
             tell = self.hooks.on_update
-            state.server = Server(schedule, rank, job.optimizer, weights, self.communicator, tell)
+            state.server = Server(schedule, rank, state.optimizer, weights, self.communicator, tell)
         self._messages = Messages(state, self.communicator, state.server)
         state.settle = partial(self._apart, "between two steps", self._settle)
         state.meet = partial(self._apart, "where all ranks meet", self._messages.barrier, self.lanes[0])

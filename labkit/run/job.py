@@ -6,6 +6,7 @@ from pathlib import Path
 from labkit.engine.optimizers import SGD, Optimizer
 from labkit.errors import LabError
 from labkit.machine.links import Link
+from labkit.schedule.costs import Compute
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Job:
     steps: of training; epochs begin anew as often as they must. seed: of weights and order. backend: as for a `Model`.
     dtype: 'float32', or 'float64' on the reference backend. threads: BLAS threads of each rank. loss: a name of
     `engine.losses`. timeout_s: longest time that any one wait may take. link: the emulated network, None for the real
-    one. slowed_s: seconds that each rank sleeps in every forward pass, on top of what it computes: processors that are
+    one. compute: seconds that computing takes, which is then slept through (`run.virtual`); None for computing.
+    slowed_s: seconds that each rank sleeps in every forward pass, on top of what it computes: processors that are
     slowed down on purpose as the network is, and unequally if you like; () for none. checkpoint_folder: where
     checkpoints go, None for none; checkpoint_every: steps between them. resume: go on from the last complete one there.
     record: keep the events.
@@ -36,6 +38,7 @@ class Job:
     loss: str = "categorical_crossentropy"
     timeout_s: float = 60.0
     link: Link | None = None
+    compute: Compute | None = None
     slowed_s: tuple[float, ...] = ()
     checkpoint_folder: str | Path | None = None
     checkpoint_every: int = 0
@@ -56,6 +59,10 @@ class Job:
         if self.slowed_s and self.link is None:  # its times would pass for real ones
             what = "ranks that are slowed down on a network that is not"
             raise LabError(what, "give an emulated link as well: such a run as a whole is emulated")
+
+        if self.compute is not None and (self.link is None or self.checkpoint_folder is not None):
+            what = "on a real network" if self.link is None else "with checkpoints of what is not learned"
+            raise LabError(f"computing that is slept through {what}", "give an emulated link, and no checkpoint folder")
 
     def slowed(self, rank: int) -> float:
         """Seconds that `rank` sleeps in every forward pass. LabError if `slowed_s` has nothing about it."""

@@ -8,6 +8,7 @@ from labkit.errors import LabError
 from labkit.machine.links import Link
 from labkit.run.job import Job
 from labkit.schedule import Schedule
+from labkit.schedule.costs import Costs, costs_document, costs_from
 from labkit.schedule.document import from_document as schedule_from
 from labkit.schedule.document import to_document as schedule_document
 
@@ -19,6 +20,7 @@ def to_document(schedule: Schedule, job: Job) -> dict:
     plain = {field.name: getattr(job, field.name) for field in fields(job)}
     plain["optimizer"] = {"name": job.optimizer.name} | asdict(job.optimizer)
     plain["link"] = asdict(job.link) if job.link else None
+    plain["compute"] = costs_document(Costs(job.compute, job.link)) if job.compute else None
     plain["checkpoint_folder"] = str(Path(job.checkpoint_folder).absolute()) if job.checkpoint_folder else None
     return {"job": plain, "schedule": schedule_document(schedule)}
 
@@ -28,5 +30,6 @@ def from_document(document: dict) -> tuple[Schedule, Job]:
     plain = dict(document["job"])
     plain["optimizer"] = optimizers.get(**plain["optimizer"])
     plain["link"] = Link(**plain["link"]) if plain["link"] else None
+    plain["compute"] = costs_from(plain["compute"]).compute if plain["compute"] else None
     plain["slowed_s"] = tuple(plain["slowed_s"])
     return schedule_from(document["schedule"]), Job(**plain)

@@ -57,7 +57,7 @@ def run_on_threads(
     case all threads have ended then.
     """
     refuse_hangs(schedule)
-    samples = training_samples(schedule.network, job) if samples is None else samples
+    samples = training_samples(schedule.network, job) if samples is None and job.compute is None else samples
     if wrap is None:
         wrap = (lambda c: Emulated(c, job.link)) if job.link else (lambda c: c)
     run = _Run(schedule, stop)

@@ -30,10 +30,12 @@ FUNCTION = "labkit.run.rank_run:run"
 
 
 class StepLoss(NamedTuple):
-    """The mean loss of the global batch of one step, when all ranks have told their parts of it."""
+    """The mean loss of the global batch of one step, when all ranks have told their parts of it; None where computing
+    is slept through.
+    """
 
     step: int
-    loss: float
+    loss: float | None
 
 
 News = Event | StepLoss | str | None  # a str is a sentence for people; None: nothing new, but the run goes on
@@ -71,7 +73,7 @@ def run_on_mpi(
                 on_event(item)
             elif isinstance(item, StepLoss):
                 told += 1
-                if on_loss:
+                if on_loss and item.loss is not None:
                     on_loss(*item)
                 if progress:
                     progress(min(1.0, (item.step + 1) / job.steps), f"step {item.step + 1} of {job.steps}")
@@ -167,7 +169,8 @@ def follow_run(schedule: Schedule, job: Job, control: Control, live: bool, warm:
                     step, part = payload
                     parts[step][rank] = part
                     if len(parts[step]) == len(workers):
-                        yield StepLoss(step, sum(parts.pop(step).values()))
+                        loss = sum(parts.pop(step).values())
+                        yield StepLoss(step, loss if job.compute is None else None)
                 else:
                     yield payload
         finally:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from labkit.errors import LabError
-from labkit.machine.origin import MEASURED_HERE
+from labkit.machine.origin import MEASURED_HERE, SLEPT
 from labkit.machine.processor import usable_cores
 from labkit.run.job import Job
 from labkit.run.result import RankUse, RunResult, Stale
@@ -53,6 +53,7 @@ def merge(results: Sequence[RankResult], schedule: Schedule, job: Job) -> RunRes
     zero = min(r.began_s for r in results)
     seconds = max(r.ended_s for r in results) - zero
     losses = np.sum([r.losses for r in results], axis=0)
+    computed = job.compute is None
     return RunResult(
         scheme=schedule.scheme,
         network=schedule.network.name,
@@ -60,7 +61,7 @@ def merge(results: Sequence[RankResult], schedule: Schedule, job: Job) -> RunRes
         batch=schedule.batch,
         steps=len(losses),
         seconds=seconds,
-        losses=tuple(losses.tolist()),
+        losses=tuple(losses.tolist()) if computed else (),
         parameters=_parameters(results, schedule),
         state=_state(results),
         staleness=tuple(sorted(s for r in results for s in r.stale)),
@@ -92,7 +93,8 @@ def _timeline(results: list[RankResult], job: Job, zero: float) -> Timeline:
         (_shifted(event, zero) for r in results for event in r.events), key=lambda e: (e.start_s, e.rank, e.position)
     )
     link = job.link.name if job.link else "memory"
-    return Timeline(tuple(events), len(results), results[0].regime, MEASURED_HERE, link, usable_cores())
+    kind = (results[0].regime, MEASURED_HERE) if job.compute is None else ("simulated", SLEPT)
+    return Timeline(tuple(events), len(results), *kind, link, usable_cores())
 
 
 def _shifted(e: Event, zero: float) -> Event:

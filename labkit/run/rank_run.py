@@ -34,7 +34,7 @@ def run(seat: Seat) -> None:
         if works:
             seat.row.begin("main", step, len(lanes))  # what follows is no instruction any more
             seat.row.idle("main")
-        if state.losses and state.feed:
+        if schedule.shares[seat.rank]:
             seat.stream.tell("loss", [step, state.losses[-1]])
         checkpointer.at_step_end(step, state)
 

@@ -28,9 +28,10 @@ class RankUse:
 
 @dataclass(frozen=True, eq=False)
 class RunResult:
-    """losses: mean loss of each global batch, [steps]. parameters: flat vector of all weights after the last step, as
-    rank 0 (or the servers) hold it. state: running statistics of BatchNorm, averaged over the ranks that compute.
-    traffic: the ledger over all steps. seconds: of the steps, without start and end.
+    """losses: mean loss of each global batch, [steps]; () where computing was slept through. parameters: flat vector of
+    all weights after the last step, as rank 0 (or the servers) hold it. state: running statistics of BatchNorm,
+    averaged over the ranks that compute. traffic: the ledger over all steps. seconds: of the steps, without start and
+    end.
     """
 
     scheme: str

@@ -24,7 +24,8 @@ class RankState:
     model: prepared for the largest micro-batch of this rank. slots: of the job's optimiser, vectors beside all the
     parameters; () for a rank that updates nothing itself. steps_done: steps of the main lane that are over.
     versions: for each piece of a parameter server, the version of the weights here (updates that they have seen).
-    losses: (this rank's part of) the mean loss of each global batch. error: values of item `e`.
+    optimizer: what a server updates with. error: values of item `e`.
+    losses: (this rank's part of) the mean loss of each global batch, 0 where computing is slept through.
     settle: waits until nothing of this rank works in the background and all answers of servers are taken; meet: waits
     until all ranks have called it as well. Both are for the main lane between two steps, and set by `Interpreter`.
 
@@ -34,11 +35,12 @@ class RankState:
     def __init__(self, schedule: Schedule, job: Job, rank: int, samples: Split | None):
         self.schedule, self.job, self.rank = schedule, job, rank
         network, program, shares = schedule.network, schedule.ranks[rank], schedule.shares[rank]
-        largest = max((1, *shares))
+        largest = max((1, *shares)) if job.compute is None else 1
         self.model = Model(network, job.backend, largest, job.seed, job.dtype, job.threads, job.mapping)
         updates = any(i.op == "U" for i in program)
         self.slots = self.model.slots(job.optimizer) if updates else ()
-        self.feed = Feed(schedule, rank, samples, job.seed) if shares else None
+        self.feed = Feed(schedule, rank, samples, job.seed) if shares and job.compute is None else None
+        self.optimizer = job.optimizer
         self.server = None
         self.steps_done = 0
         self.versions: dict[int, int] = {}

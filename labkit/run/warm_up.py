@@ -7,8 +7,11 @@ from labkit.run.state import RankState
 
 def warm_up(state: RankState) -> None:
     """Load all that is loaded at its first use (compiled loops, kernels), so that the first step takes no longer than
-    the others. Weights and running statistics stay as they are; gradients do not, and count for nothing yet.
+    the others. Weights and running statistics stay as they are; gradients do not, and count for nothing yet. Nothing
+    where computing is slept through.
     """
+    if state.job.compute is not None:
+        return
     model, optimizer = state.model, state.job.optimizer
     if any(instruction.op == "F" for instruction in state.schedule.ranks[state.rank]):
         statistics = model.state.host().flat.copy()
