@@ -12,15 +12,18 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from labkit.machine.processor import SHARED_MEMORY
 from labkit.run.board import Board
 
 TOLD_TO_END = 1000  # status of a rank whose keeper was told to end it, usually because another rank is gone
 LOOK_EVERY_S = 0.2
 LINGER_S = 3.0  # the run is ended by who watches it; without a watcher's word, by leaving
 _PR_SET_PDEATHSIG = 1
+_SHARED, _NOTED = f" {SHARED_MEMORY}/", "shared-memory-"
 
 
 def divide() -> int:
@@ -34,10 +37,10 @@ def divide() -> int:
     return pid
 
 
-def look_after(pid: int, board: Board, rank: int, remove: list[Path]) -> int:
+def look_after(pid: int, board: Board, rank: int, remove: Sequence[Path]) -> int:
     """Wait for the rank's process; returns the keeper's own exit status: 0 if the rank ended well.
 
-    remove: folders to remove if the process that started the run is gone.
+    remove: the run's folders, to remove if the process that started the run is gone.
     """
     row = board.rows[rank]
     row.process(pid, os.getpid())
@@ -53,9 +56,27 @@ def look_after(pid: int, board: Board, rank: int, remove: list[Path]) -> int:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             row.ended(TOLD_TO_END)
-            for folder in remove if orphan else ():
-                shutil.rmtree(folder, ignore_errors=True)
+            if orphan:
+                clean(remove)
             return 1
+
+
+def note_shared_memory(folder: Path, rank: int) -> None:
+    """Write down which files in shared memory this process has mapped: some MPI libraries leave theirs when killed."""
+    maps = Path("/proc/self/maps")
+    if maps.exists():
+        found = {line.split(maxsplit=5)[5] for line in maps.read_text("utf-8").splitlines() if _SHARED in line}
+        (folder / f"{_NOTED}{rank}").write_text("\n".join(sorted(found)), "utf-8")
+
+
+def clean(folders: Sequence[Path]) -> None:
+    """Remove a run's folders, the first of which says what else there is to remove."""
+    for note in folders[0].glob(f"{_NOTED}*"):
+        with suppress(OSError):
+            for path in map(Path, note.read_text("utf-8").splitlines()):
+                path.unlink(missing_ok=True)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def alive(pid: int, born: int) -> bool:

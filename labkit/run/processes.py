@@ -6,7 +6,6 @@ own files. Both are removed when the run ends; those of launchers that were kill
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -109,7 +108,7 @@ def sweep() -> None:
         for folder in place.glob(f"{_PREFIX}-*-*-*"):
             pid, born = folder.name.removeprefix(f"{_PREFIX}-").split("-")[:2]
             if pid.isdigit() and born.isdigit() and not keeper.alive(int(pid), int(born)):
-                shutil.rmtree(folder, ignore_errors=True)
+                keeper.clean([folder])
 
 
 def _folders() -> tuple[Path, ...]:
@@ -150,10 +149,9 @@ def _kill(pid: int) -> None:
 
 
 def _remove(folders: tuple[Path, ...]) -> None:
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
-        for _ in range(20):  # a process that is being killed may still write
-            if not folder.exists():
-                break
-            time.sleep(0.05)
-            shutil.rmtree(folder, ignore_errors=True)
+    keeper.clean(folders)
+    for _ in range(20):  # a process that is being killed may still write
+        if not any(folder.exists() for folder in folders):
+            break
+        time.sleep(0.05)
+        keeper.clean(folders)

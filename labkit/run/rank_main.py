@@ -95,6 +95,7 @@ def do(folder: Path, orders: dict, row: Row, rank: int, comm=None) -> None:
             "the launcher is another library's: name the right one in LABKIT_MPIEXEC, or the library in MPI4PY_LIBMPI"
         )
         raise LabError(what, advice)
+    keeper.note_shared_memory(folder, rank)
     stream = Stream(folder / stream_file(rank))
     row.state(RUNNING)
     module, function = orders["function"].split(":")
