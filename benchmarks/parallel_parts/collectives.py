@@ -135,32 +135,43 @@ def run_cases(communicator: Communicator, arguments: dict) -> list[list]:
         schedule = collective(one["algorithm"], communicator.size, one["bytes"])
         job, rows = Job(steps=1 + one["steps"], record=False, timeout_s=120.0), []
         for _ in range(arguments["runs"]):
-            start = Start(communicator)
-            ranked = Interpreter(schedule, job, communicator.rank, communicator, hooks=Hooks(may_begin=start))
-            result, use = ranked.run(), start.meter.read()
-            rows.append([result.ended_s - start.at_ns / 1e9, use.cpu_s, use.process, use.wall_s])
+            timer = Timer(communicator, job.steps)
+            ranked = Interpreter(schedule, job, communicator.rank, communicator, hooks=timer.hooks)
+            ranked.run()
+            rows.append([(timer.ended_ns - timer.began_ns) / 1e9, timer.use.cpu_s, timer.use.process, timer.use.wall_s])
             check(one, ranked.state.model.gradients.flat)
         found.append(rows)
     communicator.close()
     return found
 
 
-class Start:
-    """Lets all ranks begin their second step at one moment, `at_ns`; the first one touches memory that is new."""
+class Timer:
+    """Lets all ranks begin their second step at one moment, and keep quiet after the last one until all are through.
 
-    def __init__(self, communicator: Communicator):
-        self.communicator, self.at_ns, self.meter = communicator, 0, None
+    The first step touches memory that is new. began_ns, ended_ns: of the other steps, on the clock of all ranks.
+    """
 
-    def __call__(self, lane: str, step: int) -> bool:
-        if step == 1 and self.meter is None:
-            self.at_ns, self.meter = self._agree(), Meter()
-            sleep_until(self.at_ns)
+    def __init__(self, communicator: Communicator, steps: int):
+        self.communicator, self.steps = communicator, steps
+        self.began_ns = self.ended_ns = 0
+        self.use: CpuUse | None = None
+        self.hooks = Hooks(may_begin=self.may_begin, at_step_end=self.at_step_end)
+
+    def may_begin(self, lane: str, step: int) -> bool:
+        if step == 1:
+            self.began_ns, self._meter = self._meet(), Meter()
+            sleep_until(self.began_ns)
             if isinstance(self.communicator, Emulated):
-                self.communicator.go_on_from(self.at_ns)
+                self.communicator.go_on_from(self.began_ns)
         return True
 
-    def _agree(self) -> int:
-        """All tell rank 0 that they are here; it decides, and tells them."""
+    def at_step_end(self, step: int, state: object) -> None:
+        if step == self.steps - 1:
+            self.ended_ns, self.use = now_ns(), self._meter.read()
+            self._meet()
+
+    def _meet(self) -> int:
+        """All tell rank 0 that they are here; it decides on a moment soon after, and tells them."""
         one = self.communicator
         others = range(1, one.size) if one.rank == 0 else [0]
         ways = (one.receive, one.send) if one.rank == 0 else (one.send, one.receive)
