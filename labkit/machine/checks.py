@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit.machine import folders, gpu, lab, libraries, mpi, processor
+from labkit.machine import folders, gpu, gpu_choice, lab, libraries, mpi, processor
 
 Verdict = tuple[bool, str, str]
 SETUP = "type: make setup (without make: pip install -e .)"
@@ -87,6 +87,19 @@ def judge_gpu(found: tuple[gpu.Gpu | None, tuple[int, int] | None, str]) -> Verd
     return True, text + (f", toolkit {toolkit[0]}.{toolkit[1]}" if toolkit else ", the system's toolkit"), ""
 
 
+def judge_gpu_ranks(found: tuple[int, str | None]) -> Verdict:
+    """`found`: (GPUs that this process may use, version of nccl4py, None where it is not installed)."""
+    gpus, nccl = found
+    if gpus == 0:
+        return True, "no GPU: ranks compute on the cores", ""
+    if gpus == 1:
+        return True, "one GPU: several ranks share it, and their kernels take turns", ""
+    text = f"{gpus} GPUs: a rank on each, more ranks share them; "
+    if nccl is None:
+        return True, text + "their all-reduce goes through the host (no nccl4py)", ""
+    return True, text + f"their all-reduce by NCCL (nccl4py {nccl})", ""
+
+
 def judge_simulator(said: str) -> Verdict:
     return not said, said or "a kernel ran and was right", SETUP
 
@@ -144,6 +157,10 @@ def gpu_and_toolkit() -> tuple[gpu.Gpu | None, tuple[int, int] | None, str]:
     return card, gpu.toolkit_version(), said
 
 
+def gpus_and_nccl() -> tuple[int, str | None]:
+    return len(gpu_choice.visible()), libraries.installed(["nccl4py"])["nccl4py"]
+
+
 ITEMS = (
     Item("python", lambda: tuple(sys.version_info[:3]), judge_python),
     Item("packages", package_versions, judge_packages),
@@ -156,6 +173,7 @@ ITEMS = (
     Item("numba", libraries.numba_threads, judge_numba),
     Item("simulator", lambda: libraries.outcome(libraries.start_kernel(simulator=True)), judge_simulator),
     Item("gpu", gpu_and_toolkit, judge_gpu, needed=False),
+    Item("gpu ranks", gpus_and_nccl, judge_gpu_ranks, needed=False),
     Item("mpi", mpi.try_ranks, judge_mpi, needed=False),
     Item("shared memory", processor.shared_memory_bytes, judge_shared_memory, needed=False),
     Item("datasets", folders.datasets_folder, judge_datasets, needed=False),

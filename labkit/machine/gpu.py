@@ -1,6 +1,9 @@
 """The NVIDIA GPU of this machine, read through the driver's management library; no CUDA toolkit is needed."""
 
+import os
 from dataclasses import dataclass
+
+from labkit.machine.gpu_choice import VISIBLE, listed
 
 # FP32 lanes; 128 in every other architecture since Maxwell (CUDA C Programming Guide, throughput of float32 additions).
 CORES_PER_MULTIPROCESSOR = {(6, 0): 64, (7, 0): 64, (7, 2): 64, (7, 5): 64, (8, 0): 64}
@@ -22,7 +25,9 @@ class Gpu:
 
 
 def first_gpu() -> Gpu | None:
-    """The first GPU, or None where there is no NVIDIA driver or no GPU behind it."""
+    """The GPU that this process uses: the first that it sees (CUDA_VISIBLE_DEVICES). None where there is no NVIDIA
+    driver or no GPU behind it.
+    """
     import pynvml
 
     try:
@@ -30,11 +35,26 @@ def first_gpu() -> Gpu | None:
     except pynvml.NVMLError:
         return None
     try:
-        return _describe(pynvml, pynvml.nvmlDeviceGetHandleByIndex(0))
+        handle = _first(pynvml)
+        return None if handle is None else _describe(pynvml, handle)
     except pynvml.NVMLError:
         return None
     finally:
         pynvml.nvmlShutdown()
+
+
+def _first(nvml):
+    """The management library's handle of the first GPU that this process sees; None if it is to see none."""
+    named = listed(os.environ.get(VISIBLE))
+    if named == ():
+        return None
+    first = named[0] if named else "0"
+    if first.isdecimal():
+        return nvml.nvmlDeviceGetHandleByIndex(int(first))
+    handles = map(nvml.nvmlDeviceGetHandleByIndex, range(nvml.nvmlDeviceGetCount()))
+    same = (handle for handle in handles if _text(nvml.nvmlDeviceGetUUID(handle)).startswith(first))
+    found = next(same, None)  # None for a part of a GPU: of the first, for all we know
+    return nvml.nvmlDeviceGetHandleByIndex(0) if found is None else found
 
 
 def _describe(nvml, handle) -> Gpu:

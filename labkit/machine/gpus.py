@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from labkit.errors import LabError, suggest
+from labkit.machine.cuda_driver import attributes
 from labkit.machine.gpu import CORES_PER_MULTIPROCESSOR, first_gpu
 
 KiB, MiB = 2**10, 2**20
@@ -148,7 +149,7 @@ def this_gpu() -> GpuData | None:
     Asks the driver itself, so that no CUDA toolkit is needed. The clock and the bandwidth are the ones it states.
     """
     card = first_gpu()
-    attribute = _driver() if card else None
+    attribute = attributes() if card else None
     return read(card.name, card.memory_bytes, attribute) if attribute else None
 
 
@@ -177,25 +178,3 @@ def read(name: str, memory_bytes: int, attribute: Callable[[int], int]) -> GpuDa
     clock_Hz, l2_bytes = attribute(_CLOCK_kHz) * 1e3, attribute(_L2_BYTES)
     source = "this machine's driver"
     return GpuData(_plain(name), name, sm, attribute(_SMS), clock_Hz, memory_bytes, GB_per_s, l2_bytes, source)
-
-
-def _driver() -> Callable[[int], int] | None:
-    """A function that asks the driver for an attribute of GPU 0, or None where there is no driver to ask."""
-    import ctypes
-    import sys
-
-    try:
-        library = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
-        return None
-    device = ctypes.c_int()
-    if library.cuInit(0) or library.cuDeviceGet(ctypes.byref(device), 0):
-        return None
-
-    def attribute(number: int) -> int:
-        value = ctypes.c_int()
-        if library.cuDeviceGetAttribute(ctypes.byref(value), number, device):
-            raise LabError(f"the driver does not know attribute {number} of the GPU", "update the driver")
-        return value.value
-
-    return attribute

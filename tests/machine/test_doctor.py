@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 
 import pytest
@@ -49,6 +50,10 @@ RIGHT = [
     ("gpu", (H200, (13, 4), "")),  # newer than the driver, and yet its kernel ran
     ("gpu", (H200, (13, 0), "")),
     ("gpu", (H200, None, "")),
+    ("gpu ranks", (0, None)),
+    ("gpu ranks", (1, "0.6.0")),
+    ("gpu ranks", (4, None)),
+    ("gpu ranks", (4, "0.6.0")),
     ("mpi", {"missing": "no ranks under MPI on this system"}),
     ("mpi", MPI),
     ("shared memory", None),
@@ -97,7 +102,16 @@ def test_only_what_is_needed_stops_the_lab(item):
 
 def test_the_optional_ones_are_the_ones_the_lab_can_do_without():
     optional = {item.name for item in ITEMS if not item.needed}
-    assert optional == {"memory", "load", "blas", "gpu", "mpi", "shared memory", "datasets", "browser"}
+    without = {"memory", "load", "blas", "gpu", "gpu ranks", "mpi", "shared memory", "datasets", "browser"}
+    assert optional == without
+
+
+@pytest.mark.parametrize(
+    ("gpus", "nccl", "says"),
+    [(0, None, "no GPU"), (1, None, "ranks share it"), (4, None, "4 GPUs.*through the host"), (4, "0.6", "by NCCL")],
+)
+def test_it_says_how_ranks_will_use_gpus(gpus, nccl, says):
+    assert re.search(says, found("gpu ranks", (gpus, nccl)).found)
 
 
 def test_here_every_item_is_probed_and_the_lab_can_run():
