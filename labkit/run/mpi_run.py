@@ -14,6 +14,8 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from labkit.engine.background import BackgroundRun
+from labkit.machine.origin import MEASURED_HERE
+from labkit.machine.processor import usable_cores
 from labkit.run.control import Control
 from labkit.run.job import Job
 from labkit.run.job_file import to_document
@@ -24,7 +26,9 @@ from labkit.run.rank_files import event_from, file_of, unpack
 from labkit.run.rank_result import merge
 from labkit.run.result import RunResult
 from labkit.run.resume import warn
+from labkit.run.watch import STALLED_S
 from labkit.schedule import Event, Schedule
+from labkit.schedule.staleness import Stale
 
 FUNCTION = "labkit.run.rank_run:run"
 
@@ -38,7 +42,7 @@ class StepLoss(NamedTuple):
     loss: float | None
 
 
-News = Event | StepLoss | str | None  # a str is a sentence for people; None: nothing new, but the run goes on
+News = Event | StepLoss | Stale | str | None  # a str is a sentence for people; None: nothing new, but the run goes on
 
 
 def run_on_mpi(
@@ -86,14 +90,21 @@ def run_on_mpi(
 
 
 class MpiRun(BackgroundRun):
-    """A run in the background: `events` are its `Event`s (if live) and `StepLoss`es. See `BackgroundRun`.
+    """A run in the background: `events` are its `Event`s and updates of servers (if live) and `StepLoss`es. See
+    `BackgroundRun`.
 
     result: the `RunResult` once the run is finished, or stopped (then of the steps that were done); None before and
-    where it failed. pause, step and stop take effect at the end of a step, which is the same for all ranks.
+    where it failed. pause, step and stop take effect at the end of a step, which is the same for all ranks. ranks,
+    steps, regime, origin, link, oversubscribed: as its timeline will have them.
     """
+
+    origin = MEASURED_HERE
 
     def __init__(self, schedule: Schedule, job: Job, live: bool = True, paused: bool = False, warm: bool = False):
         self.result: RunResult | None = None
+        self.ranks, self.steps = schedule.size, job.steps
+        self.regime, self.link = ("emulated", job.link.name) if job.link else ("real", "memory")
+        self.oversubscribed = schedule.size > usable_cores()
         self._control, self._asked_to_stop = Control(paused), False
         super().__init__(self._news(schedule, job, live, warm))
         if paused:
@@ -120,7 +131,7 @@ class MpiRun(BackgroundRun):
         self._asked_to_stop = True
         self._control.stop()
 
-    def _news(self, schedule: Schedule, job: Job, live: bool, warm: bool) -> Iterator[Event | StepLoss]:
+    def _news(self, schedule: Schedule, job: Job, live: bool, warm: bool) -> Iterator[Event | StepLoss | Stale]:
         news = follow_run(schedule, job, self._control, live, warm)
         while True:
             try:
@@ -128,7 +139,7 @@ class MpiRun(BackgroundRun):
             except StopIteration as over:
                 self.result = over.value
                 return
-            if isinstance(item, Event | StepLoss):
+            if isinstance(item, Event | StepLoss | Stale):
                 yield item
 
     def _show(self, state: str) -> None:
@@ -149,6 +160,8 @@ def follow_run(schedule: Schedule, job: Job, control: Control, live: bool, warm:
     zero_s, parts = time.perf_counter(), defaultdict(dict)
     workers = [rank for rank, share in enumerate(schedule.shares) if share]
 
+    sleeps = job.compute is not None or job.slowed_s  # on purpose, and for as long as it likes
+    stalled_s = float("inf") if sleeps else STALLED_S
     again = "start the run again" + " with resume (--resume)" * bool(job.checkpoint_every)
 
     def names(rank: int, position: int) -> str:
@@ -158,13 +171,15 @@ def follow_run(schedule: Schedule, job: Job, control: Control, live: bool, warm:
     with _ranks(schedule, job, live, warm) as run:
         control.attach(run)
         try:
-            for line in listen(run, names, again=again):
+            for line in listen(run, names, again=again, stalled_s=stalled_s):
                 if line is None:
                     yield None
                     continue
                 rank, kind, payload = line
                 if kind == "event":
                     yield event_from(rank, payload, schedule, zero_s)
+                elif kind == "update":
+                    yield Stale(*payload)
                 elif kind == "loss":
                     step, part = payload
                     parts[step][rank] = part

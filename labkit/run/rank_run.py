@@ -21,8 +21,8 @@ from labkit.run.warm_up import warm_up
 def run(seat: Seat) -> None:
     """Take part in the run that `seat.arguments` describe: {'run': `job_file.to_document`, 'live': tell every event}.
 
-    Tells ('loss', [step, this rank's part of it]) and, if live, ('event', `event_row`); leaves its result in the run's
-    folder. Raises what `Interpreter.run` raises.
+    Tells ('loss', [step, this rank's part of it]) and, if live, ('event', `event_row`) and ('update', `Stale` record);
+    leaves its result in the run's folder. Raises what `Interpreter.run` raises.
     """
     schedule, job = from_document(seat.arguments["run"])
     communicator = Emulated(seat.communicator, job.link) if job.link else seat.communicator
@@ -44,7 +44,8 @@ def run(seat: Seat) -> None:
 
     hooks = replace(hooks, prepare=prepare, at_step_end=at_step_end)
     if seat.arguments["live"]:
-        hooks = replace(hooks, on_event=lambda event: seat.stream.tell("event", event_row(event)))
+        tell = seat.stream.tell
+        hooks = replace(hooks, on_event=lambda e: tell("event", event_row(e)), on_update=partial(tell, "update"))
     ranked = Interpreter(schedule, job, seat.rank, communicator, hooks=hooks)
     result = ranked.run()
     if job.link:

@@ -21,6 +21,7 @@ from labkit.run.mpi_run import MpiRun, StepLoss, run_on_mpi
 from labkit.run.state import RankState
 from labkit.run.warm_up import warm_up
 from labkit.schedule import Event
+from labkit.schedule.staleness import Stale
 from labkit.schedule.traffic import traffic
 from labkit.schemes import registry
 
@@ -105,6 +106,11 @@ def test_pause_step_and_stop():
     assert 5 < steps < 100_000
     assert run.result.traffic == traffic(scheme("parameter-server", 3, mode="async")).times(steps)
     assert {e.step for e in run.events if isinstance(e, Event)} == set(range(steps))
+    assert sorted(e for e in run.events if isinstance(e, Stale)) == list(run.result.staleness)
+    timeline = run.result.timeline
+    for name in ("ranks", "regime", "origin", "link", "oversubscribed"):
+        assert getattr(run, name) == getattr(timeline, name), name
+    assert run.steps == 100_000
 
 
 class Killer:
