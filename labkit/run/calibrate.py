@@ -4,7 +4,8 @@
     predict(schedule, calibration, steps=10)["seconds"]
 
 Computing: two batch sizes on one rank (`layer_times`). Link: messages there and back (`ping_pong`); the figures of an
-emulated link are its own, by definition. Additions: in place. Overhead: a list of instructions that do nothing.
+emulated link are its own, by definition. Additions: in place. Overhead: of instructions that do nothing, and of small
+messages.
 """
 
 from collections.abc import Callable
@@ -41,6 +42,7 @@ __all__ = ["Calibration", "calibrate", "calibrate_on_mpi", "default_batches", "p
 IDLE_INSTRUCTIONS, IDLE_STEPS = 100, 20
 MOST_ADDED_BYTES = 2**24
 SETTLED_BYTES = 2**14  # messages from here up tell whether the machine is quiet; smaller ones always differ
+SMALL_BYTES = 4096
 ADDITIONS, STEPS_FED = 9, 15
 
 
@@ -55,13 +57,15 @@ def calibrate(
     batches: tuple[int, int] | None = None,
     dtype: str = "float32",
     data: str = "synthetic",
+    mapping: object = None,
 ) -> Calibration:
     """Measure; about 3 seconds for LeNet-5, once loops are compiled.
 
     communicator: of the ranks that will run, all of which call this and compute at the same time; ranks 0 and 1 measure
     the link. None: two threads of this process do. link: an emulated one to put over it, as in a `Job`. batches: two
     sizes, the smaller first; None for an eighth and the whole of what `profile_batch` gives. data: a data set that fits
-    the network, whose samples are taken from memory. progress(done_fraction, what) is called now and then.
+    the network, whose samples are taken from memory. mapping: of a GPU's backend, see `Model`. progress(done_fraction,
+    what) is called now and then.
 
     Raises LabError for settings that the engine refuses, and data that cannot be had.
     """
@@ -70,7 +74,7 @@ def calibrate(
     report = _stages(progress, compute=0.6, messages=0.4)
     if communicator is not None and communicator.size < 2:
         raise LabError("a link cannot be measured by one rank", "give no communicator, or start at least two ranks")
-    model = Model(network, backend, batch=batches[1], dtype=np.dtype(dtype), threads=threads)
+    model = Model(network, backend, batch=batches[1], dtype=np.dtype(dtype), threads=threads, mapping=mapping)
     compute, spread = compute_costs(model, batches, progress=report("compute"))
     compute = with_feed(compute, _feed_costs(network, batches, data))
     wrap = (lambda c: Emulated(c, link)) if link else (lambda c: c)
@@ -81,7 +85,7 @@ def calibrate(
     measured = link or _fitted(points, name)
     return Calibration(
         *(network.name, backend, threads, dtype, this_machine().name, name),
-        costs=Costs(compute, measured, _additions_per_s(network), _overhead_s(network)),
+        costs=Costs(compute, measured, _additions_per_s(network), max(_overhead_s(network), excess_s(points, link))),
         curve=tuple((point.bytes, point.seconds) for point in points),
         batches=batches,
         flops_per_s=2 * macs_per_s(threads=threads, repeats=5),
@@ -149,6 +153,14 @@ def _feed_costs(network: Network, batches: tuple[int, int], data: str) -> Second
 def _fitted(points: tuple[Point, ...], name: str) -> Link:
     found = fit(points)
     return Link("memory", found.latency_s, found.bytes_per_s, source=f"measured here: {name}")
+
+
+def excess_s(points: tuple[Point, ...], link: Link | None) -> float:
+    """What a small message takes beyond an emulated link's figures: the interpreter's own work and late wake-ups. For
+    other links it is part of the latency that was fitted.
+    """
+    small = [point for point in points if point.bytes <= SMALL_BYTES]
+    return max(0.0, median(p.seconds - link.seconds(p.bytes) for p in small)) if link and small else 0.0
 
 
 def _additions_per_s(network: Network) -> float:

@@ -194,6 +194,14 @@ def test_ranks_beyond_the_first_two_are_given_the_curve():
     assert curves[0] == curves[2] and len(curves[2]) == 2
 
 
+def test_what_small_messages_take_beyond_the_links_figures_is_overhead():
+    points = tuple(
+        Point(size, SLOW.seconds(size) + extra, 0.0) for size, extra in ((4, 1e-5), (64, 3e-5), (1024, 2e-5))
+    )
+    assert measuring.excess_s((*points, Point(2**20, 1.0, 0.0)), SLOW) == pytest.approx(2e-5)
+    assert measuring.excess_s(points, None) == 0.0
+
+
 def test_feeding_is_part_of_the_first_layer():
     compute = measuring.with_feed(made().costs.compute, Seconds(1.0, 2.0))
     assert compute.layers[0].fp == pytest.approx(Seconds(1.0001, 2.00001))
