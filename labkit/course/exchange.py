@@ -70,6 +70,19 @@ def bytes_of(programs: Sequence[Sequence[Move]]) -> int:
     return max(4 * sum(move.values_sent for move in moves) for moves in programs)
 
 
+def played(function: Callable, ranks: int = 4, values: int = 8) -> object:
+    """The moves of a learner's function as `widgets.topology`; a sentence while it is still a stub."""
+    from labkit.widgets.topology import topology  # not needed by the ranks that do the moves
+
+    try:
+        programs = programs_of(function, ranks, values)
+    except NotImplementedError:
+        programs = [...]
+    if is_stub_value(programs):
+        return "Write your function first; then this cell shows its moves round by round."
+    return topology("allreduce", moves=programs, values=values)
+
+
 def in_turns(programs: Sequence[Sequence[Move]], held: np.ndarray) -> Told | None:
     """Do the moves on the vectors `held` [ranks, values]; how the ranks stand still, or None if they all end."""
     walkers = {

@@ -12,18 +12,27 @@ ranks behind that nobody should use again, so the next run starts new ones.
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from time import perf_counter
 
 import numpy as np
 
+from labkit.engine import Model
 from labkit.errors import LabError
-from labkit.network import zoo
+from labkit.machine.links import Link
+from labkit.network import Network, zoo
 from labkit.run import cluster
 from labkit.run.job import Job
+from labkit.run.layer_times import compute_costs
+from labkit.run.local_run import LocalRun
+from labkit.run.mpi_run import MpiRun
 from labkit.run.result import RunResult
 from labkit.schedule import Schedule
+from labkit.schedule.costs import Costs
 from labkit.schemes import build
 
 START_S = 60.0
+ADDED_VALUES, ADDITIONS = 2**16, 9
+MESSAGE_S = 30e-6  # what Python needs for one instruction or message
 PROCESSES, OWN, THREADS = "a cluster of MPI ranks", "MPI ranks started for each run", "threads of this process"
 
 
@@ -63,6 +72,16 @@ class Ranks:
             self._start()
             return self.run(schedule, job, **how)
         return run_on_cluster(schedule, job, **how)
+
+    def begin(self, schedule: Schedule, job: Job) -> MpiRun | LocalRun:
+        """Run `schedule` in the background, with news of every event and update, and return at once."""
+        self.wait()
+        if schedule.size != self.count or self.where == THREADS:
+            return LocalRun(schedule, job)
+        if self.where == PROCESSES and not cluster.status().up:
+            self._start()
+            return self.begin(schedule, job)
+        return MpiRun(schedule, job, warm=self.where == PROCESSES)
 
     def _start(self) -> None:
         """Find out what there is: a cluster, or MPI but no cluster, or neither."""
@@ -116,3 +135,28 @@ def apart(result: RunResult, other: RunResult) -> float:
     """How far two runs' weights are from each other: the L2 norm of the difference, as a part of the second one's."""
     distance = np.linalg.norm(result.parameters.astype(float) - other.parameters)
     return float(distance / np.linalg.norm(other.parameters.astype(float)))
+
+
+def gradient_of(model: Model, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Gradient of the mean loss of these samples: all weights in one vector, a copy."""
+    model.gradients_of(x, labels)
+    return model.gradients.host().flat.copy()
+
+
+def costs_here(network: Network, link: Link, batches: tuple[int, int]) -> Costs:
+    """What a rank with one core of this machine needs, measured at two batch sizes, with `link` between ranks.
+
+    A short form of `run.calibrate`: it takes the link as it is given, and measures no messages.
+    """
+    compute, _ = compute_costs(Model(network, batch=batches[1], threads=1), batches)
+    return Costs(compute, link, _additions_per_s(), MESSAGE_S)
+
+
+def _additions_per_s() -> float:
+    """Bytes per second of adding one vector to another."""
+    there, came, best = np.zeros(ADDED_VALUES, np.float32), np.zeros(ADDED_VALUES, np.float32), float("inf")
+    for _ in range(ADDITIONS):
+        start = perf_counter()
+        there += came
+        best = min(best, perf_counter() - start)
+    return there.nbytes / best

@@ -27,7 +27,7 @@
 # 4. say what such bounds do not show.
 #
 # **Back:** [04 · Data, model, hybrid](04_data_model_hybrid.ipynb) · **Next:**
-# [11 · Hypergraphs](11_hypergraphs.ipynb)
+# [06 · Data parallelism](06_data_parallelism.ipynb)
 
 # %%
 from IPython.display import Code, Markdown

@@ -92,3 +92,13 @@ def test_the_picture_sees_what_the_messages_do():
 
 def test_bytes_of_the_busiest_rank():
     assert exchange.bytes_of(exchange.programs_of(library("ring"), 4, 8)) == 4 * 2 * 6
+
+
+def test_the_learner_s_moves_are_shown_once_there_are_some():
+    def stub(rank, ranks, values):
+        raise NotImplementedError
+
+    assert "first" in exchange.played(stub)
+    assert exchange.played(library("ring"), ranks=3, values=7).says.startswith("Right")
+    view = exchange.played(halves(receive_first=True), ranks=3, values=6)
+    assert "Right" not in view.says
