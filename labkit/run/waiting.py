@@ -16,7 +16,8 @@ from labkit.errors import LabError
 from labkit.machine.processor import usable_cores
 from labkit.run.clock import fine_timers, now_ns, sleep_until
 
-SPIN_S = 200e-6  # about the time of 1 MiB through shared memory
+SPIN_S = 1e-3  # several MiB through shared memory
+SPIN_BEHIND_S = 30e-6  # in a lane whose rank may be computing on the same core
 FIRST_SLEEP_S, LONGEST_SLEEP_S = 20e-6, 1e-3
 LONGEST_SLEEP_NS = round(LONGEST_SLEEP_S * 1e9)
 CHECK_EVERY_S = 2e-3
