@@ -6,16 +6,13 @@ from labkit.cli_show import show, show_table
 
 
 class Ran(NamedTuple):
-    """A run that is over. scheme: as it was typed. schedule, job, result: see `run`. forecast: a
-    `schedule.forecast.Forecast`, None without one; forecast_origin: where its figures come from.
-    """
+    """A run that is over. scheme: as it was typed. schedule, job, result: see `run`. known: a `cli_run_costs.Known`."""
 
     scheme: str
     schedule: object
     job: object
     result: object
-    forecast: object = None
-    forecast_origin: str = ""
+    known: object
 
 
 def document_of(ran: Ran) -> dict:
@@ -77,13 +74,17 @@ def _row(use) -> dict:
 
 
 def _predicted(ran: Ran) -> dict:
-    """Counts are always known; times only with a forecast."""
+    """Counts are always known; times only with costs."""
+    from labkit.machine.origin import MODELLED
+    from labkit.schedule.forecast import forecast
     from labkit.schedule.traffic import traffic
 
-    sent = traffic(ran.schedule).times(ran.result.steps)
-    counts = {"messages": sent.messages, "bytes": sent.bytes}
-    if ran.forecast is None:
-        return {"seconds": None, **counts, "origin": None, "per_rank": None}
+    steps, known = ran.result.steps, ran.known
+    sent = traffic(ran.schedule).times(steps)
+    found = {"seconds": None, "messages": sent.messages, "bytes": sent.bytes, "origin": None, "per_rank": None}
+    if known.costs is None:
+        return found
+    told = forecast(ran.schedule, known.costs, steps)
     rows = [
         {
             "rank": row.rank,
@@ -93,24 +94,25 @@ def _predicted(ran: Ran) -> dict:
             "messages_sent": row.messages,
             "bytes_sent": row.bytes,
         }
-        for row in ran.forecast.ranks
+        for row in told.ranks
     ]
-    return {"seconds": ran.forecast.seconds, **counts, "origin": ran.forecast_origin, "per_rank": rows}
+    found |= {"seconds": told.seconds, "origin": MODELLED, "per_rank": rows}
+    return found | {"costs": known.source, "busy": known.busy}
 
 
 def tell(ran: Ran) -> None:
     """Tables and remarks for people."""
     found = document_of(ran)
-    names = ("computing, s", "communicating, s", "idle, s", "messages sent", "bytes sent")
-    keys = ("compute", "communicate", "idle", "messages_sent", "bytes_sent")
+    names, keys = ("computing, s", "communicating, s", "idle, s"), ("compute", "communicate", "idle")
     told = found["predicted"]["per_rank"]
     rows = []
     for number, row in enumerate(found["per_rank"]):
         cells = [_beside(row[key], told[number][key] if told else None) for key in keys]
         memory = None if row["memory_bytes"] is None else round(row["memory_bytes"] / 2**20)
-        rows.append([row["rank"], *cells, memory])
+        rows.append([row["rank"], *cells, row["messages_sent"], row["bytes_sent"], memory])
     head = f"{ran.result.scheme}: {found['network']} on {found['data']}, batch {found['batch']}, {found['ranks']} ranks"
-    columns = ("rank", *(f"{name} (predicted)" if told else name for name in names), "memory, MiB")
+    columns = ("rank", *(f"{name} (predicted)" if told else name for name in names))
+    columns += ("messages sent", "bytes sent", "memory, MiB")
     where = f"{found['communicator']}, link {found['link']}; regime: {found['regime']} [{found['origin']}]"
     show_table(f"{head}; {found['steps']} steps", columns, rows, where)
     show("\n".join(_remarks(found)))
@@ -135,6 +137,8 @@ def _remarks(found: dict) -> list[str]:
     stale = found["staleness"]
     if stale["count"]:
         lines += [f"staleness of {stale['count']:,} updates: {stale['mean']:.3g} on average, {stale['max']} at most"]
+    if predicted.get("busy"):
+        lines += ["the machine was busy when it was measured for that: --calibrate measures it anew"]
     if found["fault"]:
         lines += [f"not what one process with the whole batch computes: {found['fault']}"]
     if found["oversubscribed"]:

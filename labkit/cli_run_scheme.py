@@ -1,17 +1,18 @@
 """`labkit run`: train a network by a scheme on ranks, and say where their time went, beside what was predicted."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from labkit import cli_schemes as scheme_options
 from labkit.cli_run import INTERRUPTED
+from labkit.cli_run_asked import THREADS, asked
+from labkit.cli_run_costs import known_costs
 from labkit.cli_run_report import Ran, document_of, tell
-from labkit.cli_schemes import schedule_of
 from labkit.cli_show import note, show_json
 from labkit.cli_train import Backend, Data, Mapping, Optimizer, Rate, Root
-from labkit.errors import LabError, suggest
 
 Steps = Annotated[int, typer.Option(help="Of training; epochs begin anew as often as they must.")]
 LinkName = Annotated[
@@ -26,9 +27,17 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last comp
 On = Annotated[
     str, typer.Option("--on", help="What ranks are: mpi (processes) or threads. Default: mpi; threads for one rank.")
 ]
+Kind = Annotated[
+    str, typer.Option("--compute", help="real, or virtual: slept through as measured here, for more ranks than cores.")
+]
+CostsFile = Annotated[
+    str, typer.Option("--costs", metavar="COSTS.json", help="Predict times with these costs, not with this machine's.")
+]
+Predict = Annotated[
+    bool, typer.Option("--predict/--no-predict", help="Times, too; measures this machine where that was not done yet.")
+]
+Anew = Annotated[bool, typer.Option("--calibrate", help="Measure this machine anew, and keep that.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")]
-
-KINDS = ("mpi", "threads")
 
 
 def run(
@@ -59,6 +68,10 @@ def run(
     checkpoint_every: Every = None,
     resume: Resume = False,
     on: On = None,
+    compute: Kind = "real",
+    costs: CostsFile = None,
+    predict: Predict = True,
+    calibrate: Anew = False,
     root: Root = None,
     json: Json = False,
 ) -> int:
@@ -70,16 +83,11 @@ def run(
 
     place = started_by_launcher()
     try:
-        if place is None:
-            schedule, job = _asked(given)
-            result = _on_ranks(schedule, job, on)
-        else:
-            schedule, job, result = _among(given, place)
+        ran = _alone(given) if place is None else _among(given, place)
     except KeyboardInterrupt:
         return _interrupted(checkpoint)
-    if result is None:  # another rank tells it
+    if ran is None:  # another rank tells it
         return 0
-    ran = Ran(scheme, schedule, job, result)
     if json:
         show_json(document_of(ran))
     else:
@@ -87,91 +95,39 @@ def run(
     return 0
 
 
-def _asked(given: dict, ranks: int | None = None):
-    """Schedule and job that the options ask for. ranks: as many as there are, where --ranks is left out."""
-    options = {name: given[name] for name in scheme_options.NAMES}
-    if given["on"] not in (None, *KINDS):
-        raise LabError(f"--on {given['on']!r}", suggest(given["on"], KINDS))
-    if ranks is not None and (given["ranks"] not in (None, ranks) or given["on"] == "threads"):
-        what = f"{ranks} processes were started for it by a launcher, but asked for: --ranks {given['ranks']}"
-        what = what if given["on"] != "threads" else f"--on threads in each of {ranks} processes"
-        raise LabError(what, f"leave the option out, or start {given['ranks'] or 1} without the launcher")
-    trained = _network(given["network"], given["data"], given["root"])
-    schedule, _ = schedule_of(given["scheme"], trained, given["ranks"] or ranks, given["batch"], options)
-    return schedule, _job(given)
+def _alone(given: dict) -> Ran:
+    """A run of ranks that are started for it."""
+    schedule, job = asked(given)
+    threads = given["on"] == THREADS or (given["on"] is None and schedule.size == 1)
+    known = known_costs(given, schedule, job, threads)
+    job = _with_compute(job, known)
+    with _bar(schedule, job) as progress:
+        result = _on_threads(schedule, job, progress) if threads else _on_mpi(schedule, job, progress)
+    return Ran(given["scheme"], schedule, job, result, known)
 
 
-def _among(given: dict, place: tuple[int, int]):
-    """Schedule, job and result of a run of which this process is one rank; the result is None but on rank 0."""
+def _among(given: dict, place: tuple[int, int]) -> Ran | None:
+    """A run of which this process is one rank; None but on rank 0."""
     from labkit.run.joined_run import meet, run_among
 
     rank, ranks = place
-    company, (schedule, job) = meet(lambda: _asked(given, ranks))
+    company, (schedule, job) = meet(lambda: asked(given, ranks))
+    known = known_costs(given, schedule, job, False, company)
+    job = _with_compute(job, known)
     with _bar(schedule, job, shown=rank == 0) as progress:
-        return schedule, job, run_among(company, schedule, job, progress)
+        result = run_among(company, schedule, job, progress)
+    return None if rank else Ran(given["scheme"], schedule, job, result, known)
 
 
-def _network(name: str, data: str, root: str | None):
-    """The network, with as many outputs as the data has classes where it is one of the zoo's."""
-    from labkit.data.loading import find
-    from labkit.network import load, zoo
-
-    network = load(name)
-    if len(network.input_shape) != 3:
-        what = f"network {network.name!r} takes {network.input_shape[0]} values, but data sets hold images"
-        raise LabError(what, "give it an input_shape [C, H, W] and begin with a flatten layer")
-    if data == "synthetic" or name not in zoo.names():
-        return network
-    return zoo.get(name, classes=len(find(data, root, any_shape=True).classes))
+def _with_compute(job, known):
+    """The job, where computing is slept through for as long as it is known to take."""
+    return job if job.compute is None else replace(job, compute=known.costs.compute)
 
 
-def _job(given: dict):
-    """The `Job` that the options ask for; LabError for values out of range."""
-    from labkit.engine import ops, optimizers
-    from labkit.kernels.mappings import parse
-    from labkit.run.job import Job
-
-    folder, every, lr = given["checkpoint"], given["checkpoint_every"], given["lr"]
-    if folder is None and (every is not None or given["resume"]):
-        raise LabError("checkpoints without a folder", "add --checkpoint DIR")
-    if every is None:
-        every = given["steps"] if folder is not None else 0
-    ops.backend(given["backend"])
-    return Job(
-        data=given["data"],
-        data_root=given["root"],
-        steps=given["steps"],
-        seed=given["seed"],
-        backend=given["backend"],
-        mapping=None if given["mapping"] is None else parse(given["mapping"]),
-        threads=given["threads"],
-        optimizer=optimizers.get(given["optimizer"], **({} if lr is None else {"lr": lr})),
-        timeout_s=given["timeout"],
-        link=_link(given["link"]),
-        checkpoint_folder=folder,
-        checkpoint_every=every,
-        resume=given["resume"],
-    )
-
-
-def _link(name: str):
-    """The emulated link of that name; None for the real one."""
-    from dataclasses import replace
-
-    from labkit.machine.links import MEMORY, parse_link
-
-    link = parse_link(name)
-    return None if link == MEMORY else replace(link, emulated=True)
-
-
-def _on_ranks(schedule, job, on: str | None):
-    """The `RunResult` of ranks that are started for it."""
+def _on_mpi(schedule, job, progress):
     from labkit.run.mpi_run import run_on_mpi
 
-    with _bar(schedule, job) as progress:
-        if on == "threads" or (on is None and schedule.size == 1):
-            return _on_threads(schedule, job, progress)
-        return run_on_mpi(schedule, job, progress=progress)
+    return run_on_mpi(schedule, job, progress=progress)
 
 
 def _on_threads(schedule, job, progress):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labkit.errors import LabError
+from labkit.machine.links import Link
 from labkit.schedule import Schedule
 from labkit.schedule.costs import Compute, Costs, LayerSeconds, Seconds, costs_document, costs_from
 from labkit.schedule.simulate import simulate
@@ -56,15 +57,26 @@ def predict(schedule: Schedule, calibration: Calibration, steps: int = 1, cores:
     cores: that the ranks share, None for those of the calibration; where ranks need more, all computing takes longer in
     proportion. Raises LabError if the calibration is of another network.
     """
+    costs = costs_for(calibration, schedule, cores=cores)
+    sent = traffic(schedule).times(steps)
+    seconds = simulate(schedule, costs, steps, events=False).seconds
+    return {"seconds": seconds, "messages": sent.messages, "bytes": sent.bytes}
+
+
+def costs_for(
+    calibration: Calibration, schedule: Schedule, link: Link | None = None, cores: int | None = None
+) -> Costs:
+    """The costs of a schedule's ranks on the machine of a calibration. link: an emulated one instead of that measured.
+
+    cores: as for `predict`; raises as that does.
+    """
     if schedule.network.name != calibration.network:
         what = f"a calibration of {calibration.network!r} for {schedule.network.name!r}"
         raise LabError(what, f"type: calibrate(zoo.get({schedule.network.name!r}))")
     wanted = len(schedule.workers) * calibration.threads
     times = max(1.0, wanted / (calibration.cores if cores is None else cores))
-    costs = replace(calibration.costs, compute=slowed(calibration.costs.compute, times))
-    sent = traffic(schedule).times(steps)
-    seconds = simulate(schedule, costs, steps, events=False).seconds
-    return {"seconds": seconds, "messages": sent.messages, "bytes": sent.bytes}
+    measured = calibration.costs
+    return replace(measured, compute=slowed(measured.compute, times), link=link or measured.link)
 
 
 def slowed(compute: Compute, times: float) -> Compute:

@@ -9,7 +9,7 @@ import pytest
 from labkit.errors import LabError
 from labkit.run import mpi_library
 
-WORDS = ("--network", "lenet5", "--batch", "7", "--steps", "3", "--timeout", "20")
+WORDS = ("--network", "lenet5", "--batch", "7", "--steps", "3", "--timeout", "20", "--no-predict")
 
 
 @pytest.fixture

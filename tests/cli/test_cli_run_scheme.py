@@ -7,8 +7,12 @@ import json
 import pytest
 
 from labkit.errors import LabError
+from labkit.machine.links import Link
 from labkit.network import zoo
 from labkit.run import mpi_library
+from labkit.run.calibration import Calibration
+from labkit.schedule.costs import Costs, flops_costs, save_costs
+from labkit.schedule.simulate import simulate
 from labkit.schedule.traffic import traffic
 from labkit.schemes import build
 
@@ -30,6 +34,11 @@ REFUSED = [
     (("allreduce", "--timeout", "0"), "timeout"),
     (("allreduce", "--on", "mpy"), "did you mean 'mpi'"),
     (("allreduce", "--resume"), "--checkpoint DIR"),
+    (("allreduce", "--compute", "virtuel"), "did you mean 'virtual'"),
+    (("allreduce", "--compute", "virtual"), "--link emulated:500,100"),
+    (("allreduce", "--compute", "virtual", "--link", "emulated:500,100"), "--no-predict"),
+    (("allreduce", "--compute", "virtual", "--link", "emulated:500,100", "--checkpoint", "x"), "--checkpoint"),
+    (("allreduce", "--costs", "no_such_file.json"), "no_such_file.json"),
     (("allreduce", "--checkpoint-every", "2"), "--checkpoint DIR"),
     (("allreduce", "--algorithm", "mpi", "--link", "emulated:500,100"), "ring"),
     (("allreduce", "--network", "vgg17"), "vgg16"),
@@ -38,12 +47,15 @@ REFUSED = [
 
 @pytest.fixture
 def run(labkit):
-    """`run("master", ...)` -> Ran, LeNet-5 on two threads, batch 7, 3 steps, unless other words say otherwise."""
+    """`run("master", ...)` -> Ran, LeNet-5 on two threads, batch 7, 3 steps, no times predicted, unless other words
+    say otherwise.
+    """
 
     def call(scheme: str, *words: str):
         usual = {"--network": "lenet5", "--ranks": "2", "--batch": "7", "--steps": "3", "--on": "threads"}
         filled = [word for pair in usual.items() if pair[0] not in words for word in pair]
-        return labkit("run", scheme, *filled, *words)
+        silent = () if {"--costs", "--predict"} & {*words} else ("--no-predict",)
+        return labkit("run", scheme, *filled, *words, *silent)
 
     return call
 
@@ -83,7 +95,7 @@ def test_the_same_seed_gives_every_synchronous_scheme_the_same_weights(document,
 
 
 def test_one_rank_needs_neither_mpi_nor_a_number(labkit):
-    ran = labkit("run", "single", "--network", "lenet5", "--batch", "4", "--steps", "2", "--json")
+    ran = labkit("run", "single", "--network", "lenet5", "--batch", "4", "--steps", "2", "--no-predict", "--json")
     found = json.loads(ran.out)
     assert (ran.status, found["ranks"], found["communicator"]) == (0, 1, "threads of one process")
     assert found["per_rank"][0]["messages_sent"] == 0
@@ -131,13 +143,73 @@ def mpi(require):
 
 def test_processes_do_what_threads_do(document, program, mpi):
     """As a program: ranks under MPI, progress kept off stdout, the same weights as on threads."""
-    words = ("--network", "lenet5", "--ranks", "2", "--batch", "7", "--steps", "3", "--json")
+    words = ("--network", "lenet5", "--ranks", "2", "--batch", "7", "--steps", "3", "--no-predict", "--json")
     ran = program("run", "allreduce", *words)
     assert ran.status == 0, ran.err
     apart, together = json.loads(ran.out), document("allreduce")
     assert apart["communicator"] != together["communicator"]
     assert (apart["parameters_l2"], apart["loss"]) == (together["parameters_l2"], together["loss"])
     assert all(row["memory_bytes"] > 10**7 for row in apart["per_rank"])
+
+
+@pytest.fixture
+def calibrated(monkeypatch, tmp_path):
+    """No calibration is kept yet, and none is measured: a model takes its place. The list of what would have been."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    measured = []
+
+    def calibrate(network, backend, threads, communicator=None, progress=None, *, link=None, mapping=None):
+        measured.append((network.name, backend, threads, link and link.name))
+        costs = Costs(flops_costs(network, 1e9), link or Link("memory", 1e-5, 1e9), overhead_s=1e-5)
+        about = (network.name, backend, threads, "float32", "a machine", "threads of one process")
+        return Calibration(*about, costs, ((4, 1e-5),), (4, 32), 1e9, 0.0, 0.0, 2)
+
+    monkeypatch.setattr("labkit.run.calibrations.calibrate", calibrate)
+    return measured
+
+
+def test_predicted_beside_measured(document, run, calibrated):
+    """What is measured once is kept; --calibrate measures anew. Times are those of the simulation."""
+    found = document("master", "--predict")
+    schedule = build("master", zoo.get("lenet5"), 2, 7)
+    costs = Costs(flops_costs(zoo.get("lenet5"), 1e9), Link("memory", 1e-5, 1e9), overhead_s=1e-5)
+    assert found["predicted"]["seconds"] == pytest.approx(simulate(schedule, costs, 3).seconds)
+    assert found["predicted"]["origin"] == "modelled" and found["predicted"]["busy"] is False
+    assert [row["bytes_sent"] for row in found["predicted"]["per_rank"]] == [3 * S, 3 * S]
+    assert all(row["compute"] > 0 for row in found["predicted"]["per_rank"])
+    assert calibrated == [("lenet5", "cpu", 1, None)]
+    ran = run("master", "--predict")
+    assert "computing, s (predicted)" in ran.out and "[modelled]" in ran.out and len(calibrated) == 1
+    document("master", "--predict", "--calibrate")
+    document("master", "--predict", "--threads", "2")
+    assert calibrated[1:] == [("lenet5", "cpu", 1, None), ("lenet5", "cpu", 2, None)]
+
+
+def test_emulated_links_share_a_calibration(document, calibrated):
+    """What the emulation costs by itself is measured once; the figures are those of the link asked for."""
+    slow, slower = (document("master", "--predict", "--link", f"emulated:{us},100") for us in (500, 5000))
+    assert [slow["regime"], slow["link"]] == ["emulated", "emulated:500,100"]
+    assert slower["predicted"]["seconds"] > slow["predicted"]["seconds"]
+    assert calibrated == [("lenet5", "cpu", 1, "emulated:500,100")]
+
+
+def test_computing_that_is_slept_through(document, run, calibrated):
+    words = ("--ranks", "5", "--link", "emulated:500,100", "--compute", "virtual", "--predict")
+    found = document("allreduce", *words)
+    assert (found["regime"], found["loss"], found["oversubscribed"]) == ("simulated", [], False)
+    assert "slept" in found["origin"]
+    assert "regime: simulated" in run("allreduce", *words).out
+
+
+def test_costs_from_a_file(document, run, tmp_path):
+    path = str(tmp_path / "costs.json")
+    save_costs(Costs(flops_costs(zoo.get("lenet5"), 1e9), Link("memory", 1e-3, 1e9)), path)
+    found = document("master", "--costs", path)
+    assert found["predicted"]["seconds"] > 3 * 2e-3 and found["predicted"]["costs"] == path
+    link = ("--link", "emulated:9000,100")
+    assert document("master", "--costs", path, *link)["predicted"]["seconds"] > 3 * 2 * 9e-3
+    save_costs(Costs(flops_costs(zoo.get("mlp"), 1e9), Link("memory", 1e-3, 1e9)), path)
+    assert "lenet5" in run("master", "--costs", path).err
 
 
 def test_table_for_people(run):
