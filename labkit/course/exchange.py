@@ -79,7 +79,9 @@ def played(function: Callable, ranks: int = 4, values: int = 8) -> object:
     except NotImplementedError:
         programs = [...]
     if is_stub_value(programs):
-        return "Write your function first; then this cell shows its moves round by round."
+        from IPython.display import Markdown
+
+        return Markdown("*Write your function first; then this cell shows its moves round by round.*")
     return topology("allreduce", moves=programs, values=values)
 
 

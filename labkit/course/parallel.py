@@ -9,9 +9,11 @@ schedule, the same messages, the same counts, but slower, because Python's threa
 ranks behind that nobody should use again, so the next run starts new ones.
 """
 
+import os
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from textwrap import fill
 from time import perf_counter
 
 import numpy as np
@@ -20,7 +22,8 @@ from labkit.engine import Model
 from labkit.errors import LabError
 from labkit.machine.links import Link
 from labkit.network import Network, zoo
-from labkit.run import cluster
+from labkit.run import cluster, cluster_record
+from labkit.run.cluster_processes import alive
 from labkit.run.job import Job
 from labkit.run.layer_times import compute_costs
 from labkit.run.local_run import LocalRun
@@ -28,6 +31,9 @@ from labkit.run.mpi_run import MpiRun
 from labkit.run.result import RunResult
 from labkit.schedule import Schedule
 from labkit.schedule.costs import Costs
+from labkit.schedule.grid import grid
+from labkit.schedule.simulate import simulate
+from labkit.schedule.validate import validate
 from labkit.schemes import build
 
 START_S = 60.0
@@ -85,19 +91,18 @@ class Ranks:
 
     def _start(self) -> None:
         """Find out what there is: a cluster, or MPI but no cluster, or neither."""
-        self.where, self.why = THREADS, ""
-        try:
-            found = cluster.status()
-            if found.up and found.ranks != self.count:  # somebody's own: it is left alone
-                self.where, self.why = OWN, f"{found.what}, which is left alone"
-                return
-            if found.broken:
-                cluster.down()
-            cluster.up(self.count, timeout_s=START_S)
-            self.where = PROCESSES
-            self._load()
-        except LabError as error:
-            self.why = str(error)
+        with _one_at_a_time:
+            self.where, self.why = THREADS, ""
+            try:
+                taken = _somebody_s(self.count)
+                if taken:
+                    self.where, self.why = OWN, taken
+                    return
+                cluster.up(self.count, timeout_s=START_S)
+                self.where = PROCESSES
+                self._load()
+            except LabError as error:
+                self.why = str(error)
 
     def _load(self) -> None:
         """Have the ranks load what a first run would have to load."""
@@ -105,6 +110,28 @@ class Ranks:
 
         with suppress(LabError):  # it will show in the first run that matters
             run_on_cluster(build("allreduce", zoo.get("lenet5"), self.count, 8 * self.count), Job(steps=1))
+
+
+_one_at_a_time = threading.Lock()
+
+
+def _somebody_s(count: int) -> str:
+    """Why the cluster that is there is to be left alone, or ''; one that is of no use to anybody is taken down.
+
+    It may be another notebook's: two that run at the same time would wait for each other's messages. The cluster of a
+    kernel that was restarted is about to go.
+    """
+    record = cluster_record.read(cluster.folder())
+    if record is None:
+        return ""
+    if record.owner and record.owner[0] != os.getpid() and alive(record.owner):
+        return f"another notebook has a cluster of {record.ranks}"
+    found = cluster.status()
+    if found.up and record.owner is None and found.ranks != count:
+        return f"{found.what}, which is left alone"
+    if not found.up or found.ranks != count or (record.owner and not alive(record.owner)):
+        cluster.down()
+    return ""
 
 
 def start_ranks(count: int = 2) -> Ranks:
@@ -132,9 +159,26 @@ def one_process(schedule: Schedule, job: Job) -> RunResult:
 
 
 def apart(result: RunResult, other: RunResult) -> float:
-    """How far two runs' weights are from each other: the L2 norm of the difference, as a part of the second one's."""
-    distance = np.linalg.norm(result.parameters.astype(float) - other.parameters)
-    return float(distance / np.linalg.norm(other.parameters.astype(float)))
+    """How far two runs' weights are from each other, as `off_by` says."""
+    return off_by(result.parameters, other.parameters)
+
+
+def off_by(values: np.ndarray, right: np.ndarray) -> float:
+    """Length (L2 norm) of the difference of two vectors, as a part of the second one's length."""
+    return float(np.linalg.norm(values.astype(float) - right) / np.linalg.norm(right.astype(float)))
+
+
+def drawn_fault(schedule: Schedule, width: int = 92) -> str:
+    """The first fault of a schedule in words, and the grid that marks it; 'no fault' where there is none."""
+    faults = validate(schedule)
+    if not faults:
+        return "no fault"
+    return f"{fill(str(faults[0]), width)}\n\n{grid(schedule, faults[0], width)}"
+
+
+def step_ms(schedule: Schedule, costs: Costs, steps: int = 10) -> float:
+    """Milliseconds of a step in the mean over `steps` steps, simulated."""
+    return 1e3 * simulate(schedule, costs, steps, events=False).seconds / steps
 
 
 def gradient_of(model: Model, x: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -3,12 +3,13 @@
 Where the figures come from stands under each title. Colours come with dashes and markers of their own.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import plotly.graph_objects as go
 
 from labkit.errors import LabError
 from labkit.schedule import Timeline
+from labkit.schedule.traffic import Traffic
 from labkit.widgets._events import origin
 from labkit.widgets.kernel_plots import HEIGHT, MOST_TICKS, OTHERS, WIDTH
 from labkit.widgets.tables import Table
@@ -115,6 +116,16 @@ def use_of(timeline: Timeline, rank: int) -> tuple[float, float, float]:
     main = [event for event in timeline.events if event.rank == rank and event.lane == "main"]
     shares = [sum(event.seconds for event in main if event.kind == kind) / whole for kind in KINDS]
     return (*shares, max(0.0, 1 - sum(shares)))
+
+
+def sent_table(counted: Traffic, planned: Traffic, formula: Sequence[int], caption: str) -> Table:
+    """What each rank has sent by its ledger, by the schedule's own count, and (bytes only) by a formula."""
+    rows = []
+    for rank, size in enumerate(formula):
+        both = (counted.of(rank), planned.of(rank))
+        rows.append((f"rank {rank}", *(n for one in both for n in (one.messages, one.bytes)), size))
+    head = ("", "ledger: messages", "ledger: bytes", "schedule: messages", "schedule: bytes", "formula: bytes")
+    return Table(caption, head, tuple(rows))
 
 
 def _places(rows: list[dict], key: str, scale: float) -> list[float]:

@@ -32,15 +32,14 @@
 # %%
 from dataclasses import replace
 
-from labkit.course import check, exercise, hint, ledger, predict, quiz, reveal, solution
-from labkit.course.parallel import apart, costs_here, gradient_of, on_threads, one_process, start_ranks
+from labkit.course import check, exercise, hint, ledger, parallel, predict, quiz, reveal, solution
 from labkit.network import zoo
 from labkit.run.job import Job
 from labkit.schemes import build, cost
-from labkit.widgets import timeline, topology
+from labkit.widgets import parallel_plots, timeline, topology
 from labkit.widgets.tables import Table
 
-ranks = start_ranks(2)
+ranks = parallel.start_ranks(2)
 ranks
 
 # %% [markdown]
@@ -58,7 +57,7 @@ ranks
 # the two gradients. How far is that from the gradient of the 33?
 
 # %%
-question = "Shards of 16 and 17: plain mean of their gradients, how far from the gradient of all 33?"
+question = "Shards of 16 and 17: how far is the plain mean from the gradient of all 33?"
 predict("plain-mean", question=question, unit="%")
 
 # %%
@@ -68,11 +67,10 @@ from labkit.engine import Model
 lenet5 = zoo.get("lenet5")
 x, labels = load("digits", shape=lenet5.input_shape).train.take(range(33))
 model = Model(lenet5, batch=33, threads=1)
-whole = gradient_of(model, x, labels)
+whole = parallel.gradient_of(model, x, labels)
 parts = [shard(33, rank, 2) for rank in range(2)]
-first, second = (gradient_of(model, x[part], labels[part]) for part in parts)
-plain, size = (first + second) / 2, float((whole**2).sum() ** 0.5)
-reveal("plain-mean", measured=100 * float(((plain - whole) ** 2).sum() ** 0.5) / size, unit="%")
+first, second = (parallel.gradient_of(model, x[part], labels[part]) for part in parts)
+reveal("plain-mean", measured=100 * parallel.off_by((first + second) / 2, whole), unit="%")
 
 # %% [markdown]
 # Small, wrong, and never noticed: training would still work, somehow. That is what makes such mistakes expensive. Each
@@ -81,7 +79,7 @@ reveal("plain-mean", measured=100 * float(((plain - whole) ** 2).sum() ** 0.5) /
 
 # %%
 right = 16 / 33 * first + 17 / 33 * second
-print(f"weighted: {float(((right - whole) ** 2).sum() ** 0.5) / size:.0e} of the length of the gradient")
+print(f"weighted: off by {parallel.off_by(right, whole):.0e} of the length of the gradient")
 
 # %% [markdown]
 # What remains is rounding: float32 has seven digits, and sums in another order. Now for any number of ranks:
@@ -91,10 +89,10 @@ exercise("shard-gradient")
 
 # %% nbgrader={"schema_version": 3, "grade_id": "shard-gradient", "solution": true, "grade": false, "locked": false, "task": false}
 def shard_gradient(gradients, samples):
-    """The gradient of the whole batch from the gradients of its shards, and the number of samples in each."""
+    """The gradient of the whole batch, from those of its shards and their numbers of samples."""
     ### BEGIN SOLUTION
     total = sum(samples)
-    return sum(n / total * gradient for gradient, n in zip(gradients, samples, strict=True) if n)
+    return sum(n / total * g for g, n in zip(gradients, samples, strict=True) if n)
     ### END SOLUTION
 
 
@@ -140,11 +138,7 @@ question = "Both ranks leave the all-reduce out. What will happen?"
 predict("lonely", question=question, choices=results)
 
 # %%
-from labkit.schedule.grid import grid
-from labkit.schedule.validate import validate
-
-fault = validate(lonely)[0]
-print(fault, grid(lonely, fault), sep="\n\n")
+print(parallel.drawn_fault(lonely))
 reveal("lonely", modelled=results[1])
 
 # %% [markdown]
@@ -155,9 +149,8 @@ reveal("lonely", modelled=results[1])
 
 # %%
 steps = "F0:13; B0:13; recv g0<{other} +; send g0>{other}; U0:13"
-by_hand = replace(allreduce, ranks=tuple(program([steps.format(other=1 - rank)]) for rank in range(2)))
-fault = validate(by_hand)[0]
-print(fault, grid(by_hand, fault), sep="\n\n")
+programs = tuple(program([steps.format(other=1 - rank)]) for rank in range(2))
+print(parallel.drawn_fault(replace(allreduce, ranks=programs)))
 
 # %% [markdown]
 # A **deadlock**: each waits for a message that the other will send afterwards. And with the two the other way round,
@@ -166,8 +159,8 @@ print(fault, grid(by_hand, fault), sep="\n\n")
 
 # %%
 steps = "F0:13; B0:13; swap g0<>{other} +; U0:13"
-swapped = replace(allreduce, ranks=tuple(program([steps.format(other=1 - rank)]) for rank in range(2)))
-print(validate(swapped) or "no fault")
+programs = tuple(program([steps.format(other=1 - rank)]) for rank in range(2))
+print(parallel.drawn_fault(replace(allreduce, ranks=programs)))
 
 # %% [markdown]
 # ### Two processes, one network
@@ -184,16 +177,16 @@ predict("same-weights", question=question, choices=distances)
 # %%
 job = Job(steps=20)
 two = ranks.run(allreduce, job)
-one = on_threads(build("single", lenet5, ranks=1, batch=33), job)
-far = apart(two, one)
+one = parallel.on_threads(build("single", lenet5, ranks=1, batch=33), job)
+far = parallel.apart(two, one)
 reveal("same-weights", measured=distances[(far > 0) + (far > 1e-5) + (far > 0.1)])
 
 # %%
-shards = one_process(allreduce, job)
-rows = [("one process, 33 samples at once", far), ("one process, 16 samples and then 17", apart(two, shards))]
-rows = [(name, f"{distance:.0e}", one.losses[0], one.losses[-1]) for name, distance in rows]
-head = ("two ranks against", "weights apart", "loss at first", "loss at last")
-print(ranks)
+shards = parallel.one_process(allreduce, job)
+runs = {"33 samples at once": one, "16 samples, then 17": shards}
+rows = [(name, f"{parallel.apart(two, run):.0e}", run.losses[-1]) for name, run in runs.items()]
+head = ("two ranks against a process that takes", "weights apart", "its last loss")
+print(f"{ranks}; their last loss: {two.losses[-1]:.2f}")
 Table("LeNet-5, digits, batch 33, 20 steps (real, measured here)", head, tuple(rows))
 
 # %% [markdown]
@@ -206,13 +199,9 @@ Table("LeNet-5, digits, batch 33, 20 steps (real, measured here)", head, tuple(r
 # %%
 from labkit.schedule.traffic import traffic
 
-planned, formula = traffic(allreduce).times(20), cost("allreduce", lenet5, ranks=2, batch=33)
-rows = []
-for rank in range(2):
-    counts = (two.traffic.of(rank), planned.of(rank))
-    rows.append((f"rank {rank}", *(n for c in counts for n in (c.messages, c.bytes)), 20 * formula.bytes[rank]))
-head = ("", "ledger: messages", "bytes", "schedule: messages", "bytes", "formula: bytes")
-Table("20 steps (measured here; counted from the list; modelled)", head, tuple(rows))
+formula = [20 * size for size in cost("allreduce", lenet5, ranks=2, batch=33).bytes]
+caption = "20 steps (measured here; counted from the list; modelled)"
+parallel_plots.sent_table(two.traffic, traffic(allreduce).times(20), formula, caption)
 
 # %% [markdown]
 # ## Round the ring
@@ -278,9 +267,11 @@ def ring_allreduce(rank, ranks, values):
     ### BEGIN SOLUTION
     chunk = [(i * values // ranks, (i + 1) * values // ranks) for i in range(ranks)]
     for s in range(ranks - 1):
-        moves.append(Move(after, chunk[(rank - s) % ranks], before, chunk[(rank - s - 1) % ranks], True))
+        sent, received = chunk[(rank - s) % ranks], chunk[(rank - s - 1) % ranks]
+        moves.append(Move(after, sent, before, received, True))
     for s in range(ranks - 1):
-        moves.append(Move(after, chunk[(rank + 1 - s) % ranks], before, chunk[(rank - s) % ranks]))
+        sent, received = chunk[(rank + 1 - s) % ranks], chunk[(rank - s) % ranks]
+        moves.append(Move(after, sent, before, received))
     ### END SOLUTION
     return moves
 
@@ -316,7 +307,7 @@ played(ring_allreduce, ranks=3, values=7)
 # mostly sleep, so four of them fit on two cores. From which length on is the ring faster than doubling, on four ranks?
 
 # %%
-question = "4 ranks, 2 ms, 25 MB/s: from which length on is `ring` faster than `doubling`?"
+question = "4 ranks, 2 ms, 25 MB/s: from which length on is the ring faster than doubling?"
 predict("crossing", question=question, unit="kB")
 
 # %%
@@ -325,20 +316,21 @@ from labkit.machine.links import parse_link
 
 slow = parse_link("emulated:2000,25")
 lengths = range(10_000, 1_000_000, 1_000)
-times = {name: [closed.seconds("allreduce", name, 4, n, slow) for n in lengths] for name in ("ring", "doubling")}
-wins = next(n for n, a, b in zip(lengths, times["ring"], times["doubling"], strict=True) if a < b)
-reveal("crossing", modelled=wins / 1e3, unit="kB")
+ring, doubling = (
+    {n: closed.seconds("allreduce", name, 4, n, slow) for n in lengths} for name in ("ring", "doubling")
+)
+reveal("crossing", modelled=next(n for n in lengths if ring[n] < doubling[n]) / 1e3, unit="kB")
 
 # %%
 from labkit.course import collective_times
-from labkit.widgets import parallel_plots
 
 names = ("ring", "halving", "doubling", "tree")
 rows = list(collective_times.emulated(names, [4], (4_000, 40_000, 400_000, 800_000), slow))
-parallel_plots.collectives_plot(rows, "All-reduce over the slow link: who is fastest depends on the length")
+parallel_plots.collectives_plot(rows, "All-reduce: the fastest one depends on the length")
 
 # %%
-parallel_plots.collectives_table(rows, "4 ranks, 2 ms, 25 MB/s (modelled; simulated; emulated, measured here)")
+origins = "modelled; simulated; emulated, measured here"
+parallel_plots.collectives_table(rows, f"4 ranks, 2 ms, 25 MB/s ({origins})")
 
 # %% [markdown]
 # Left of 50 kB only the number of latencies counts, and doubling has fewest. On the right only bytes do. The two meet
@@ -349,10 +341,11 @@ parallel_plots.collectives_table(rows, "4 ranks, 2 ms, 25 MB/s (modelled; simula
 # And through this machine's memory, between our two ranks, as fast as they go?
 
 # %%
-fast = list(collective_times.measured(ranks, (*names, "mpi"), (4_000, 400_000, 800_000)))
-found = {(row["algorithm"], row["bytes"]): 1e3 * row["measured_s"] for row in fast}
-rows = [(name, *(f"{found[name, n]:.3f}" for n in (4_000, 400_000, 800_000))) for name in (*names, "mpi")]
-Table("2 ranks, milliseconds (real, measured here)", ("algorithm", "4 kB", "400 kB", "800 kB"), tuple(rows))
+sizes = (4_000, 400_000, 800_000)
+fast = collective_times.measured(ranks, (*names, "mpi"), sizes)
+found = {(row["algorithm"], row["bytes"]): 1e6 * row["measured_s"] for row in fast}
+rows = tuple((name, *(f"{found[name, n]:.0f}" for n in sizes)) for name in (*names, "mpi"))
+Table("2 ranks, µs (real, measured here)", ("algorithm", "4 kB", "400 kB", "800 kB"), rows)
 
 # %% [markdown]
 # `mpi` is the library's own. Between two ranks doubling is a single swap, the ring and halving are two swaps of half
@@ -366,17 +359,17 @@ Table("2 ranks, milliseconds (real, measured here)", ("algorithm", "4 kB", "400 
 # Three ranks, a short vector, a tree. The formula says 2 ⌈lg 3⌉ = 4 latencies. How many are there really?
 
 # %%
-question = "All-reduce of 1 kB by `tree` on 3 ranks: how many latencies one after the other?"
+question = "All-reduce of 1 kB by a tree of 3 ranks: how many latencies one after the other?"
 predict("latencies", question=question, unit="latencies")
 
 # %%
-odd = list(collective_times.emulated(("tree", "doubling", "ring"), (3, 6), (1_000, 16_000), slow))
-tree = odd[0]
-measured = tree["measured_s"] / slow.latency_s
-reveal("latencies", measured=measured, modelled=tree["simulated_s"] / slow.latency_s, unit="latencies")
+three = ("tree", "doubling", "ring")
+odd = list(collective_times.emulated(three, (3, 6), (1_000, 16_000), slow))
+measured, modelled = (odd[0][key] / slow.latency_s for key in ("measured_s", "simulated_s"))
+reveal("latencies", measured=measured, modelled=modelled, unit="latencies")
 
 # %%
-parallel_plots.collectives_table(odd, "3 and 6 ranks, 2 ms, 25 MB/s (modelled; simulated; emulated, measured here)")
+parallel_plots.collectives_table(odd, f"3 and 6 ranks, 2 ms, 25 MB/s ({origins})")
 
 # %% [markdown]
 # Ranks 1 and 2 both send to rank 0, which sits and waits for both *at the same time*; and on the way down it sends to
@@ -392,23 +385,22 @@ parallel_plots.collectives_table(odd, "3 and 6 ranks, 2 ms, 25 MB/s (modelled; s
 # by a ring?
 
 # %%
-question = "AlexNet, K80, 6.8 GB/s, ring: from how many nodes on does an exchange take longer than computing?"
+question = "AlexNet, K80, 6.8 GB/s, ring: an exchange takes as long as computing on ... nodes?"
 predict("keuper", question=question, unit="nodes")
 
 # %%
 from labkit.limits.crossing import KEUPER, KEUPER_LINK, crossing
 
-k80 = [one for one in KEUPER if one.device == "K80"]
-meet = {
-    (one.network, name): crossing(name, one.compute_s, one.model_bytes, KEUPER_LINK)
-    for one in k80
-    for name in ("server", "tree", "ring")
-}
-reveal("keuper", modelled=meet["AlexNet", "ring"], unit="nodes")
+names, rows = ("server", "tree", "ring"), []
+for one in KEUPER:
+    if one.device == "K80":
+        meet = [crossing(name, one.compute_s, one.model_bytes, KEUPER_LINK) for name in names]
+        rows.append((one.network, *meet))
+reveal("keuper", modelled=rows[0][-1], unit="nodes")
 
 # %%
-rows = [(one.network, *(f"{meet[one.network, name]:.1f}" for name in ("server", "tree", "ring"))) for one in k80]
-Table("Nodes at which both take equally long: K80, FDR (modelled)", ("", "server", "tree", "ring"), tuple(rows))
+rows = tuple((network, *(f"{nodes:.1f}" for nodes in meet)) for network, *meet in rows)
+Table("Nodes at which both take equally long: K80, FDR (modelled)", ("", *names), rows)
 
 # %% [markdown]
 # Their limit is reproduced: 5.2 and 8.1 nodes. It is not one of data parallelism, but of the tree: with a ring it is
@@ -425,11 +417,11 @@ print(master)
 
 # %% [markdown]
 # The master has one port in and one port out. With two ranks that is no worse than a ring. With eight on the slow link,
-# and a batch of 720 divided among them: for which part of a step does a worker compute? (Say that a core does 30
-# billion operations per second.)
+# and a batch of 720 divided among them: for which part of the time does a worker compute? (Three steps, and say that a
+# core does 30 billion operations per second.)
 
 # %%
-question = "8 ranks, `master`, slow link, LeNet-5, batch 720: a worker computes for which part of a step?"
+question = "Master and 7 workers, slow link, batch 720: a worker computes for which part of the time?"
 predict("worker-computes", question=question, unit="%")
 
 # %%
@@ -437,11 +429,11 @@ from labkit.schedule.costs import Costs, flops_costs
 from labkit.schedule.simulate import simulate
 
 core = Costs(flops_costs(lenet5, 30e9), slow, overhead_s=30e-6)
-eight = simulate(build("master", lenet5, ranks=8, batch=720), core, steps=2)
+eight = simulate(build("master", lenet5, ranks=8, batch=720), core, steps=3)
 reveal("worker-computes", modelled=100 * parallel_plots.use_of(eight, 7)[0], unit="%")
 
 # %%
-timeline(predicted=eight, title="Master and seven workers", step=1)
+timeline(predicted=eight, title="Master and seven workers")
 
 # %% [markdown]
 # A queue. Each of the seven has a message of 10 ms, there is one port, and the way back is as long. The ranks that seem
@@ -453,7 +445,7 @@ timeline(predicted=eight, title="Master and seven workers", step=1)
 # Gbit Ethernet between them.)
 
 # %%
-here = costs_here(lenet5, slow, batches=(45, 360))
+here = parallel.costs_here(lenet5, slow, batches=(45, 360))
 predicted = simulate(master, here, steps=6)
 held = Job(steps=6, link=slow)
 measured = ranks.run(master, held).timeline
@@ -478,17 +470,16 @@ question = "8 ranks, slow link: the fastest number of chunks?"
 predict("chunks", question=question, choices=("1", "4", "16", "64"))
 
 # %%
-tried = (1, 2, 4, 8, 16, 32, 64)
-sweeps = {p: {K: build("chunked", lenet5, ranks=p, batch=720, chunks=K) for K in tried} for p in (2, 8)}
-took = {
-    f"{p} ranks": {K: 1e3 * simulate(s, core, steps=10, events=False).seconds / 10 for K, s in sweep.items()}
-    for p, sweep in sweeps.items()
-}
+took = {"2 ranks": {}, "8 ranks": {}}
+for K in (1, 2, 4, 8, 16, 32, 64):
+    for p, times in zip((2, 8), took.values(), strict=True):
+        times[K] = parallel.step_ms(build("chunked", lenet5, p, 720, chunks=K), core)
 reveal("chunks", modelled=str(min(took["8 ranks"], key=took["8 ranks"].get)))
 
 # %%
-modelled = "simulated: LeNet-5, batch 720, 30 GFLOP/s per rank, link of 2 ms and 25 MB/s"
-parallel_plots.curves_plot(took, "Chunks of the way back", modelled, "chunks K", "ms per step", log_x=True)
+setting = "simulated: LeNet-5, batch 720, 30 GFLOP/s per rank, link of 2 ms and 25 MB/s"
+title, axes = "Chunks of the way back", ("chunks K", "ms per step")
+parallel_plots.curves_plot(took, title, setting, *axes, log_x=True)
 
 # %% [markdown]
 # With two ranks chunks help: at K = 16 a step takes 15 % less than with `master`, since the weights of the first
@@ -507,7 +498,8 @@ parallel_plots.curves_plot(took, "Chunks of the way back", modelled, "chunks K",
 # %%
 shortcut = build("error-average", lenet5, ranks=2, batch=33)
 outcomes = ("it learns as well", "it learns more slowly", "it learns nothing")
-predict("shortcut", question="60 steps of this shortcut on digits: what becomes of the loss?", choices=outcomes)
+question = "60 steps of this shortcut on digits: what becomes of the loss?"
+predict("shortcut", question=question, choices=outcomes)
 
 # %%
 longer = Job(steps=60)
@@ -522,11 +514,10 @@ losses = {
     for name, run in (("allreduce", honest), ("error-average", cut))
 }
 where = "LeNet-5, digits, batch 33, 2 ranks (real, measured here)"
-parallel_plots.curves_plot(losses, "The shortcut is not SGD", where, "step", "loss of the batch")
+parallel_plots.curves_plot(losses, "The shortcut is not SGD", where, "step", "loss")
 
 # %%
-fault = validate(shortcut)[0]
-print(fault, grid(shortcut, fault), sep="\n\n")
+print(parallel.drawn_fault(shortcut))
 
 # %% [markdown]
 # The gradient of a weight is a sum over samples of *error × activation*. The mean of a product is not the product of
@@ -555,7 +546,7 @@ predict("buckets", question=question, choices=("1", "2", "5"))
 together = {}
 for least in (0, 32_768, 65_536, 2**20):
     overlapped = build("allreduce", lenet5, ranks=2, batch=720, bucket_bytes=least)
-    together[len(overlapped.pieces)] = 1e3 * simulate(overlapped, core, steps=10, events=False).seconds / 10
+    together[len(overlapped.pieces)] = parallel.step_ms(overlapped, core)
 reveal("buckets", modelled=str(min(together, key=together.get)))
 
 # %%
@@ -574,7 +565,7 @@ exercise("overlap-buckets")
 
 # %% nbgrader={"schema_version": 3, "grade_id": "overlap-buckets", "solution": true, "grade": false, "locked": false, "task": false}
 def overlap_step(cuts):
-    """What every rank does in a step, as text; bucket n are the gradients of the layers cuts[n] = (first, end)."""
+    """What every rank does in a step; bucket n: the gradients of the layers cuts[n] = (first, end)."""
     lines = [f"F0:{cuts[0][1]}"]
     ### BEGIN SOLUTION
     for n, (first, end) in enumerate(cuts):
@@ -598,14 +589,14 @@ hint("overlap-buckets")
 plain = build("allreduce", lenet5, ranks=2, batch=720, overlap=False)
 hidden = build("allreduce", lenet5, ranks=2, batch=720, bucket_bytes=65_536)
 before, after = ranks.run(plain, held), ranks.run(hidden, held)
-rows = []
-for name, schedule, run in (("all at the end", plain, before), ("two buckets, behind", hidden, after)):
-    expected = simulate(schedule, here, steps=6, events=False).seconds
-    rows.append((name, 1e3 * expected / 6, 1e3 * run.seconds / 6))
-Table("ms per step (simulated; emulated, measured here)", ("gradients travel", "predicted", "measured"), tuple(rows))
+both = (("all at the end", plain, before), ("two buckets, behind", hidden, after))
+rows = [(name, parallel.step_ms(s, here, 6), 1e3 * run.seconds / 6) for name, s, run in both]
+head = ("gradients travel", "predicted", "measured")
+Table("ms per step (simulated; emulated, measured here)", head, tuple(rows))
 
 # %%
-timeline(simulate(hidden, here, steps=6), after.timeline, title="Two buckets behind back-propagation", step=2)
+predicted = simulate(hidden, here, steps=6)
+timeline(predicted, after.timeline, title="Two buckets behind back-propagation", step=2)
 
 # %% [markdown]
 # ## More ranks for the same batch
@@ -623,17 +614,18 @@ from labkit.machine.links import NAMED
 
 alexnet = zoo.get("alexnet")
 compute = flops_costs(alexnet, 2e12, 240e9)
-alone = simulate(build("single", alexnet, ranks=1, batch=256), Costs(compute, NAMED["fdr"])).seconds
-speed = {}
+times = {}
 for link, algorithm in (("fdr", "ring"), ("fdr", "tree"), ("ethernet10", "ring")):
     costs, more = Costs(compute, NAMED[link]), {"algorithm": algorithm, "bucket_bytes": 25_000_000}
-    runs = {p: simulate(build("allreduce", alexnet, p, 256, **more), costs) for p in (2, 4, 8, 16, 32, 64)}
-    speed[f"{algorithm}, {link}"] = {1: 1.0} | {p: alone / run.seconds for p, run in runs.items()}
+    steps = {p: build("allreduce", alexnet, p, 256, **more) for p in (1, 2, 4, 8, 16, 32, 64)}
+    times[f"{algorithm}, {link}"] = {p: parallel.step_ms(s, costs, 1) for p, s in steps.items()}
+speed = {name: {p: row[1] / row[p] for p in row} for name, row in times.items()}
 reveal("strong-scaling", modelled=speed["ring, fdr"][64], unit="times")
 
 # %%
 caption = "simulated: batch 256, 2 TFLOP/s and 240 GB/s per rank, buckets of 25 MB, overlap"
-parallel_plots.curves_plot(speed, "AlexNet: speed-up", caption, "ranks", "times as fast as one", log_x=True, log_y=True)
+axes = ("ranks", "times as fast as one")
+parallel_plots.curves_plot(speed, "AlexNet: speed-up", caption, *axes, log_x=True, log_y=True)
 
 # %% [markdown]
 # Up to 8 ranks everything hides behind back-propagation. Then what has to travel takes longer than what there is to
@@ -650,8 +642,8 @@ rows = []
 for share in (360, 90, 24, 6, 1):
     seconds = sum(phase.of(share) for layer in here.compute.layers for phase in layer)
     rows.append((720 // share, share, 1e6 * seconds / share))
-head = ("ranks", "samples of each", "µs per sample")
-Table("LeNet-5, batch 720: FP, BP and KU on one core (modelled from two batch sizes measured here)", head, tuple(rows))
+head, origins = ("ranks", "samples of each", "µs per sample"), "modelled from two sizes measured here"
+Table(f"LeNet-5, batch 720: FP, BP and KU on one core ({origins})", head, tuple(rows))
 
 # %% [markdown]
 # ## An open task

@@ -98,7 +98,7 @@ def test_the_learner_s_moves_are_shown_once_there_are_some():
     def stub(rank, ranks, values):
         raise NotImplementedError
 
-    assert "first" in exchange.played(stub)
+    assert "first" in exchange.played(stub).data
     assert exchange.played(library("ring"), ranks=3, values=7).says.startswith("Right")
     view = exchange.played(halves(receive_first=True), ranks=3, values=6)
     assert "Right" not in view.says
