@@ -137,7 +137,7 @@ class Messages:
             tickets.append(self._communicator.send(part, move.to, code.tag))
             lane.ledger.count(move.to, code.position, len(part))
         lane.wait_for(tickets, self._communicator)
-        if move.add:
+        if move.add and into is not None:  # a block of fewer values than ranks may be empty
             np.add(target, into, out=target)
         elif into is not target:
             target[:] = into

@@ -62,7 +62,7 @@ class Sleeper:
         while (left := due_ns - now_ns()) > 0:
             sleep_until(now_ns() + min(left, LOOK_EVERY_NS))
             self._check()
-        self._communicator.woken(due_ns)
+        self._communicator.go_on_from(due_ns)
 
 
 class SleptOptimizer:

@@ -151,10 +151,6 @@ class Emulated:
         """The time that it would be in this lane, had it been woken in time."""
         return self._lane_now()
 
-    def woken(self, due_ns: int) -> None:
-        """Say that this lane, which slept for another reason than a message, was due to go on at `due_ns`."""
-        self.go_on_from(due_ns)
-
     def close(self) -> None:
         """Leave, when all that was sent has left: its senders were told that it was over. Waits a minute at most."""
         until = now_ns() + FLUSH_NS
