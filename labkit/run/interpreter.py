@@ -8,6 +8,7 @@ wait for a step to end.
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from labkit.data import Split
 from labkit.engine.threads import limit
 from labkit.errors import LabError
+from labkit.run import gpu_places
 from labkit.run.communicators.protocol import Communicator
 from labkit.run.hooks import Hooks
 from labkit.run.job import Job
@@ -27,9 +29,8 @@ from labkit.run.ready import Code, ready_program
 from labkit.run.server import Server
 from labkit.run.state import RankState
 from labkit.run.virtual import state_of
-from labkit.run.waiting import Ended, LaneError, Patience, quick_switches, spinning_s
+from labkit.run.waiting import SPIN_BEHIND_S, Ended, LaneError, Patience, quick_switches, spinning_s
 from labkit.schedule import Schedule
-from labkit.schedule.collectives import LIBRARY
 
 PAUSE_S = 5e-3  # between two questions whether a paused rank may go on
 
@@ -63,10 +64,12 @@ class Interpreter:
         self.hooks, self.clock = hooks or Hooks(), clock
         self._samples = samples
         self._program = ready_program(schedule, rank)
-        patience = Patience(job.timeout_s, spinning_s(schedule.size, cores), self._check)
-        make = partial(Lane, rank=rank, patience=patience, hooks=self.hooks, record=job.record)
-        self.lanes = tuple(make(name) for name in ("main", "network", "server"))
+        make = partial(Lane, rank=rank, hooks=self.hooks, record=job.record)
+        main = Patience(job.timeout_s, spinning_s(schedule.size, cores), self._check)
+        behind = replace(main, spin_s=min(main.spin_s, SPIN_BEHIND_S))  # beside a main lane that computes
+        self.lanes = (make("main", patience=main), make("network", patience=behind), make("server", patience=behind))
         self.state: RankState | None = None
+        self.place = gpu_places.Place()
         self._network: NetworkLane | None = None
         self._serving: threading.Thread | None = None
         self._served = 0  # steps that the server lane has done
@@ -80,8 +83,8 @@ class Interpreter:
         anything else), what `hooks.stop` raises, and LabError for data that cannot be had. Its threads have then ended.
         """
         with quick_switches(), limit(self.job.threads), np.errstate(all="ignore"):
-            first = self._make_ready()
             try:
+                first = self._make_ready()
                 self.state.meet()
                 began = self.clock()
                 self._start_lanes(first)
@@ -98,17 +101,38 @@ class Interpreter:
     def _make_ready(self) -> int:
         """Model, samples, server; the number of the first step."""
         schedule, job, rank = self.schedule, self.job, self.rank
+        self.place = gpu_places.take(schedule, job, self.communicator, self.lanes[0].patience)
         state = self.state = state_of(schedule, job, rank, self._samples, self.communicator, self._check)
         if any(code.lane == "server" for code in self._program):
             weights = state.model.parameters.host().flat
             tell = self.hooks.on_update
             state.server = Server(schedule, rank, state.optimizer, weights, self.communicator, tell)
-        self._messages = Messages(state, self.communicator, state.server)
+        self._messages = Messages(state, self.communicator, state.server, self.place.nccl)
+        self._done_by = self._methods()
         state.settle = partial(self._apart, "between two steps", self._settle)
         state.meet = partial(self._apart, "where all ranks meet", self._messages.barrier, self.lanes[0])
         first = self.hooks.prepare(state) if self.hooks.prepare else 0
         state.start(first)
         return first
+
+    def _methods(self) -> dict[str, Callable[[Lane, int, Code], int | None]]:
+        """What does each kind of instruction; it returns the bytes received, if any."""
+        messages = self._messages
+        return {
+            "F": self._forward,
+            "B": self._backward,
+            "U": self._update,
+            "send": messages.moves,
+            "recv": messages.moves,
+            "swap": messages.moves,
+            "allreduce": messages.allreduce,
+            "reduce": messages.moves,
+            "bcast": messages.moves,
+            "push": messages.push,
+            "pull": messages.pull,
+            "serve": self._serve_one,
+            "wait": self._wait,
+        }
 
     def _start_lanes(self, first: int) -> None:
         if any(code.lane == "network" for code in self._program):
@@ -156,7 +180,7 @@ class Interpreter:
             lane.begin(step, code)
             self._check()
             start = self.clock()
-            received = _DO[code.instruction.op](self, lane, step, code) or 0
+            received = self._done_by[code.instruction.op](lane, step, code) or 0
             if code.lane != "server":
                 lane.note(code, step, code.kind, start, self.clock(), received)
         except Ended:
@@ -215,6 +239,8 @@ class Interpreter:
             self._serving.join(PAUSE_S)
             self._check()
         self._check()
+        if self.place.nccl:  # others may still read from this rank's GPU
+            self._messages.barrier(self.lanes[0])
 
     def _close(self) -> None:
         """End the other lanes."""
@@ -223,6 +249,7 @@ class Interpreter:
             self._network.close()
         if self._serving:
             self._serving.join()
+        self.place.leave()
 
     def _forward(self, lane: Lane, step: int, code: Code) -> None:
         self._messages.note_reading(step, code)
@@ -233,19 +260,6 @@ class Interpreter:
 
     def _update(self, lane: Lane, step: int, code: Code) -> None:
         self.state.update(code.instruction, step)
-
-    def _message(self, lane: Lane, step: int, code: Code) -> int:
-        return self._messages.moves(lane, step, code)
-
-    def _allreduce(self, lane: Lane, step: int, code: Code) -> int:
-        library = code.instruction.how == LIBRARY
-        return (self._messages.library if library else self._messages.moves)(lane, step, code)
-
-    def _push(self, lane: Lane, step: int, code: Code) -> int:
-        return self._messages.push(lane, step, code)
-
-    def _pull(self, lane: Lane, step: int, code: Code) -> int:
-        return self._messages.pull(lane, step, code)
 
     def _serve_one(self, lane: Lane, step: int, code: Code) -> None:
         self.state.server.serve(lane, step, code, self.clock)
@@ -276,23 +290,9 @@ class Interpreter:
             compute_s=busy.seconds["compute"],
             communicate_s=busy.seconds["communicate"],
             memory_bytes=high_water_bytes(),
-            communicator=self.communicator.name,
+            communicator=" and ".join([self.communicator.name, *([self.place.nccl.name] if self.place.nccl else [])]),
             regime=self.communicator.regime,
+            gpu=self.place.gpu,
+            shares_gpu_with=self.place.shares_with,
+            remarks=self.place.remarks,
         )
-
-
-_DO: dict[str, Callable[[Interpreter, Lane, int, Code], int | None]] = {
-    "F": Interpreter._forward,
-    "B": Interpreter._backward,
-    "U": Interpreter._update,
-    "send": Interpreter._message,
-    "recv": Interpreter._message,
-    "swap": Interpreter._message,
-    "allreduce": Interpreter._allreduce,
-    "reduce": Interpreter._message,
-    "bcast": Interpreter._message,
-    "push": Interpreter._push,
-    "pull": Interpreter._pull,
-    "serve": Interpreter._serve_one,
-    "wait": Interpreter._wait,
-}

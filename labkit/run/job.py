@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labkit.engine.optimizers import SGD, Optimizer
-from labkit.errors import LabError
+from labkit.errors import LabError, suggest
 from labkit.machine.links import Link
 from labkit.schedule.costs import Compute
+
+EXCHANGES = ("auto", "host", "nccl")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,9 @@ class Job:
     slowed_s: seconds that each rank sleeps in every forward pass, on top of what it computes: processors that are
     slowed down on purpose as the network is, and unequally if you like; () for none. checkpoint_folder: where
     checkpoints go, None for none; checkpoint_every: steps between them. resume: go on from the last complete one there.
-    record: keep the events.
+    record: keep the events. exchange: how the library's own all-reduce (`mpi`) of ranks on GPUs goes: 'nccl', from GPU
+    to GPU; 'host', as all other messages; 'auto', by NCCL where ranks have a GPU each and it can be started (and the
+    environment variable LABKIT_EXCHANGE says nothing else).
 
     Raises LabError for values out of range.
     """
@@ -44,12 +48,15 @@ class Job:
     checkpoint_every: int = 0
     resume: bool = False
     record: bool = True
+    exchange: str = "auto"
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("threads", 1), ("seed", 0), ("checkpoint_every", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise LabError(f"{name}={value!r}", f"give a whole number of at least {least}")
+        if self.exchange not in EXCHANGES:
+            raise LabError(f"exchange={self.exchange!r}", suggest(self.exchange, EXCHANGES))
         if not 0 < self.timeout_s < float("inf"):
             raise LabError(f"timeout_s={self.timeout_s!r}", "give a number of seconds above 0")
         if (self.checkpoint_every or self.resume) and self.checkpoint_folder is None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from labkit.engine.arrays import Mirror
 from labkit.network.graph import FLOAT_BYTES
+from labkit.run.communicators.nccl import Nccl
 from labkit.run.communicators.protocol import Communicator
 from labkit.run.lane import Lane
 from labkit.run.ready import Code
@@ -17,17 +18,22 @@ from labkit.run.server import Answer, Push, Server
 from labkit.run.state import RankState
 from labkit.run.tags import BARRIER, HEADER, version_tag
 from labkit.schedule import Instruction, Schedule
-from labkit.schedule.collectives import Move
+from labkit.schedule.collectives import LIBRARY, Move
+from labkit.schedule.instruction import COLLECTIVES, MESSAGES
 from labkit.schedule.pieces import overlapping
 from labkit.schedule.traffic import INSIDE_LIBRARY
 
 
 class Messages:
-    """The messages of one rank. Methods that do an instruction return the bytes it received."""
+    """The messages of one rank. Methods that do an instruction return the bytes it received.
 
-    def __init__(self, state: RankState, communicator: Communicator, server: Server | None):
-        self._state, self._communicator, self._server = state, communicator, server
+    nccl: what carries the library's own all-reduce from GPU to GPU; None: `communicator` does, through the host.
+    """
+
+    def __init__(self, state: RankState, communicator: Communicator, server: Server | None, nccl: Nccl | None = None):
+        self._state, self._communicator, self._server, self._nccl = state, communicator, server, nccl
         self._rank = state.rank
+        self.mirrors = self._make_mirrors()
         self._open: dict[int, int] = defaultdict(int)  # pushes of a piece that are not answered yet
         self._pulls: dict[int, Code] = {}
         self._read: dict[tuple[int, int], int] = {}  # (step, piece) -> version of the weights that its F has read
@@ -44,12 +50,19 @@ class Messages:
             self._store(lane, mirror)
         return code.received
 
-    def library(self, lane: Lane, step: int, code: Code) -> int:
+    def allreduce(self, lane: Lane, step: int, code: Code) -> int:
+        """By its moves, or by the library."""
+        return (self._library if code.instruction.how == LIBRARY else self.moves)(lane, step, code)
+
+    def _library(self, lane: Lane, step: int, code: Code) -> int:
         """The library's own all-reduce."""
         size = self._state.range_of(code.instruction).values
         if self._communicator.size == 1 or not size:
             return 0
         lane.ledger.count(INSIDE_LIBRARY, code.position, size)
+        if self._direct(code.instruction):
+            lane.wait_for([self._nccl.allreduce(self._state.there(code.instruction))], self._nccl)
+            return FLOAT_BYTES * size
         mirror = self._fetched(lane, code)
         lane.wait_for([self._communicator.allreduce(mirror.values)], self._communicator)
         self._store(lane, mirror)
@@ -79,7 +92,7 @@ class Messages:
         if not self._open[piece]:
             self._pulls[piece] = code
             return 0
-        mirror = self._state.mirror(code.instruction)
+        mirror = self.mirrors[code.instruction.key]
         values = mirror.values
         answer = (
             self._own_answer(lane, piece) if code.instruction.peer == self._rank else self._answer(lane, code, values)
@@ -112,9 +125,21 @@ class Messages:
             lane.wait_for([receive, self._communicator.send(out, after, BARRIER)], self._communicator)
             distance *= 2
 
+    def _make_mirrors(self) -> dict[str, Mirror]:
+        """Where messages find what they are about, on the host: for each piece's gradients and weights one mirror."""
+        program = self._state.schedule.ranks[self._rank]
+        sent = [i for i in program if i.op in MESSAGES or (i.op in COLLECTIVES and not self._direct(i))]
+        return {key: self._state.mirror(i) for key, i in {i.key: i for i in sent}.items()}
+
+    def _direct(self, instruction: Instruction) -> bool:
+        """Whether it goes from GPU to GPU."""
+        return self._nccl is not None and instruction.how == LIBRARY
+
     def _fetched(self, lane: Lane, code: Code) -> Mirror:
         """What the instruction works on, up to date on the host."""
-        mirror = self._state.mirror(code.instruction)
+        mirror = self.mirrors[code.instruction.key]
+        if code.instruction.item == "e":
+            self._state.take_error()
         if not _replaces_all(code.instruction, self._rank):
             mirror.fetch()
             lane.wait(mirror.done, self._rank, "the copy to the host of values")

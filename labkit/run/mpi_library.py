@@ -14,6 +14,7 @@ from labkit.machine.processor import physical_cores
 
 _RANK = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")  # set by the launchers of Open MPI, Slurm, MPICH and Intel
 _SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS")
+_LOCAL_RANK = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID")
 _OF_A_RANK = ("OMPI_", "PMIX_", "PRTE_", "PMI_", "HYDRA_", "HYDI_", "MPI_LOCAL")  # begin the names of such variables
 _POOLS = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA")  # ..._NUM_THREADS: libraries with threads of their own
 
@@ -88,6 +89,12 @@ def joined() -> tuple[int, int] | None:
     rank = next((os.environ[name] for name in _RANK if os.environ.get(name, "").isdigit()), None)
     size = next((os.environ[name] for name in _SIZE if os.environ.get(name, "").isdigit()), None)
     return None if rank is None or size is None else (int(rank), int(size))
+
+
+def local_rank() -> int | None:
+    """Which of the ranks on its machine this process is, from 0, where the launcher that has started it tells."""
+    told = next((os.environ[name] for name in _LOCAL_RANK if os.environ.get(name, "").isdigit()), None)
+    return None if told is None or joined() is None else int(told)
 
 
 def running_as_root() -> bool:

@@ -30,7 +30,8 @@ def unpack(content: bytes, schedule: Schedule) -> RankResult:
     """What `pack` was given."""
     arrays = load(content)
     plain = json.loads(arrays.pop(_RECORDS).tobytes())
-    plain["served"] = tuple(plain["served"])
+    for name in ("served", "shares_gpu_with", "remarks"):
+        plain[name] = tuple(plain[name])
     plain["stale"] = tuple(Stale(*row) for row in plain["stale"])
     plain["sent"] = tuple(Sent(*row) for row in plain["sent"])
     plain["events"] = tuple(event_from(plain["rank"], row, schedule) for row in plain["events"])

@@ -22,7 +22,8 @@ class RankResult:
     first of these steps. parameters: [parameters] as this rank holds them in the end. served: the pieces that this rank
     was the server of; in these ranges `parameters` are the server's. state: running statistics of BatchNorm. works:
     whether it was given samples. sent: the ledger. events: times in seconds of the machine's clock; () where nothing
-    was recorded. began_s, ended_s: the rank's steps on that clock. compute_s, communicate_s: see `RankUse`.
+    was recorded. began_s, ended_s: the rank's steps on that clock. compute_s, communicate_s, gpu, shares_gpu_with: see
+    `RankUse`. remarks: of `RunResult`, the same on all ranks.
     """
 
     rank: int
@@ -42,6 +43,9 @@ class RankResult:
     memory_bytes: int | None
     communicator: str
     regime: str
+    gpu: str | None = None
+    shares_gpu_with: tuple[int, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def merge(results: Sequence[RankResult], schedule: Schedule, job: Job) -> RunResult:
@@ -69,6 +73,7 @@ def merge(results: Sequence[RankResult], schedule: Schedule, job: Job) -> RunRes
         timeline=_timeline(results, job, zero),
         use=tuple(_use(r, seconds) for r in results),
         communicator=results[0].communicator,
+        remarks=results[0].remarks,
     )
 
 
@@ -105,4 +110,5 @@ def _shifted(e: Event, zero: float) -> Event:
 def _use(r: RankResult, seconds: float) -> RankUse:
     sent = gather(r.sent)
     idle = max(0.0, seconds - r.compute_s - r.communicate_s)
-    return RankUse(r.rank, r.compute_s, r.communicate_s, idle, sent.messages, sent.bytes, r.memory_bytes)
+    times = r.compute_s, r.communicate_s, idle
+    return RankUse(r.rank, *times, sent.messages, sent.bytes, r.memory_bytes, r.gpu, r.shares_gpu_with)

@@ -14,7 +14,8 @@ class RankUse:
     """Where the time of one rank went, in seconds: computing, communicating (main lane), idle (waiting or done).
 
     messages_sent, bytes_sent: payload, from the ledger. memory_bytes: high-water mark of the process (None where ranks
-    are threads of one).
+    are threads of one). gpu: name of the GPU that it computed on, None without one; shares_gpu_with: other ranks on the
+    same one.
     """
 
     rank: int
@@ -24,6 +25,8 @@ class RankUse:
     messages_sent: int
     bytes_sent: int
     memory_bytes: int | None
+    gpu: str | None = None
+    shares_gpu_with: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +51,7 @@ class RunResult:
     timeline: Timeline
     use: tuple[RankUse, ...]
     communicator: str
+    remarks: tuple[str, ...] = ()
 
     @property
     def parameters_l2(self) -> float:

@@ -14,7 +14,6 @@ from labkit.run.clock import now_ns, sleep_until
 from labkit.run.feed import Feed, Micro
 from labkit.run.job import Job
 from labkit.schedule import Instruction, Schedule
-from labkit.schedule.instruction import COLLECTIVES, MESSAGES
 from labkit.schedule.pieces import Piece, layer_ranges
 
 
@@ -49,20 +48,12 @@ class RankState:
         self.meet: Callable[[], None] = lambda: None
         self.error = np.zeros(network.output_shape[0], self.model.dtype)
         self._layers = layer_ranges(network)
-        self._mirrors = self._make_mirrors(program)
         self._uses_error = any(i.item == "e" for i in program)
         self._error_came = False
         self._flight = InFlight(self.model, program)
         self._slowed_ns = round(job.slowed(rank) * 1e9)
         self._fresh = np.ones(len(network), bool)  # layers whose gradients of this step are still to be overwritten
         self._micros: tuple[Micro, ...] = ()
-
-    def _make_mirrors(self, program: tuple[Instruction, ...]) -> dict[str, Mirror]:
-        """Where messages find what they are about, on the host: for each piece's gradients and weights one mirror."""
-        exchanged = {i.key: i for i in program if i.op in (*MESSAGES, *COLLECTIVES) and i.item != "e"}
-        return {"e": HostMirror(self.error)} | {
-            key: self.model.arrays.mirror(self.there(instruction)) for key, instruction in exchanged.items()
-        }
 
     def start(self, step: int) -> None:
         """Be ready for step `step` as the first one."""
@@ -153,10 +144,12 @@ class RankState:
         return vectors.flat[slice(*self.schedule.pieces[instruction.piece])]
 
     def mirror(self, instruction: Instruction) -> Mirror:
-        """What a message of this instruction works on, on the host: to be fetched before and stored afterwards."""
-        if instruction.item == "e":
-            self._error_came = True
-        return self._mirrors[instruction.key]
+        """A new mirror of what the messages of an instruction work on."""
+        return HostMirror(self.error) if instruction.item == "e" else self.model.arrays.mirror(self.there(instruction))
+
+    def take_error(self) -> None:
+        """From now on, in this step, `error` is the one to go back from."""
+        self._error_came = True
 
 
 class InFlight:

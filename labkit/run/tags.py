@@ -7,6 +7,7 @@ HEADER = 1  # a server's bookkeeping: who pushes what, computed from which versi
 BARRIER = 2
 CONTROL = 3  # stop, checkpoint, final weights
 STAMP = 4  # of an emulated network: when a message was sent
+ROUND = 5  # words of all ranks to all, before a run begins
 _FIRST = 8
 _VERSION = 3  # beside the three kinds of a piece
 

@@ -47,7 +47,7 @@ class Watch:
         views = [run.board.look(rank) for rank in range(run.ranks)]
         if ended is not None and ended < 0:  # then that is why ranks end, not the other way round
             raise LabError(f"{run.launcher.name} was killed by {_signal(-ended)}", self._again, 1)
-        self._look_for_dead(views)
+        self._look_for_dead(views, ended is not None)
         if all(view.status == 0 for view in views):
             self._over_s = self._over_s or now
             if ended is None and now - self._over_s > END_S:
@@ -64,13 +64,15 @@ class Watch:
                 self._look_for_stall(view, views, now)
         return False
 
-    def _look_for_dead(self, views: list[RankView]) -> None:
-        """A rank that was killed comes before one that failed in a message with it, and may be seen after it."""
+    def _look_for_dead(self, views: list[RankView], over: bool) -> None:
+        """A rank that was killed comes before one that failed in a message with it, and may be seen after it; over:
+        there is no more to see.
+        """
         dead = [view for view in views if view.status not in (None, 0, TOLD_TO_END)]
         if not dead:
             return
         first = min(dead, key=lambda view: (view.status > 0, view.ended_s))
-        if first.status < 0 or time.monotonic() - first.ended_s > GRACE_S:
+        if first.status < 0 or over or time.monotonic() - first.ended_s > GRACE_S:
             raise self._dead(first, views)
 
     def _dead(self, view: RankView, views: list[RankView]) -> LabError:

@@ -102,3 +102,8 @@ def environment(seat):
     folder = Path(seat.arguments["shared_memory"]) / seat.folder.name
     files = [path.name for path in folder.glob("*")]
     seat.stream.tell("environment", [dict(os.environ), files])
+
+
+def sees(seat):
+    """Tells which GPUs this rank's process is to see."""
+    seat.stream.tell("sees", os.environ.get("CUDA_VISIBLE_DEVICES"))

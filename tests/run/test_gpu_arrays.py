@@ -9,8 +9,10 @@ from labkit.engine import ops
 from labkit.engine.optimizers import Adam, Momentum
 from labkit.errors import LabError
 from labkit.network import BatchNorm, Dense, Flatten, Softmax, chain, zoo
+from labkit.run.communicators.threads import connect
 from labkit.run.feed import training_samples
 from labkit.run.local import run_on_threads
+from labkit.run.messages import Messages
 from labkit.run.state import RankState
 from labkit.schedule import equal_shares
 from labkit.schedule.pieces import whole
@@ -115,11 +117,9 @@ def test_one_mirror_for_each_piece_that_is_sent():
     """Page-locked memory is dear: nothing that only computes or waits gets any, and no message makes its own."""
     schedule = by_hand.chunked(NETWORK, 2, 7, 4, "tree")
     state = RankState(schedule, by_hand.job(backend="far"), 0, by_hand.samples(NETWORK, by_hand.job()))
-    keys = {i.key for i in schedule.ranks[0] if i.op in ("reduce", "bcast")}
-    made = {i.key: state.mirror(i) for i in schedule.ranks[0] if i.key in keys}
-    assert made.keys() == {f"{item}{piece}" for item in "gw" for piece in range(4)}
-    assert all(state.mirror(i) is made[i.key] for i in schedule.ranks[0] if i.key in keys)
-    assert sum(m.values.size for m in made.values()) == 2 * NETWORK.parameters
+    mirrors = Messages(state, connect(2)[0], None).mirrors
+    assert mirrors.keys() == {f"{item}{piece}" for item in "gw" for piece in range(4)}
+    assert sum(mirror.values.size for mirror in mirrors.values()) == 2 * NETWORK.parameters
 
 
 def test_a_copy_that_never_ends_is_no_hang(monkeypatch):

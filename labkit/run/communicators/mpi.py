@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from labkit.errors import LabError
+from labkit.machine import gpu_choice
 from labkit.run.communicators.protocol import ANY
+from labkit.run.mpi_library import local_rank
 
 _ONE_AT_A_TIME = threading.Lock()  # of the process, as the MPI library is
 _ABANDONED: list = []  # messages of broken runs: the library may still write into their buffers
@@ -28,6 +30,9 @@ class MpiTicket:
 
 def library():
     """mpi4py.MPI, started for lanes that take turns. LabError without mpi4py or an MPI library behind it."""
+    place = local_rank()
+    if place is not None:
+        gpu_choice.choose(place)  # now, because a library that knows CUDA starts it
     try:
         import mpi4py
 
