@@ -400,7 +400,7 @@ reveal("keuper", modelled=rows[0][-1], unit="nodes")
 
 # %%
 rows = tuple((network, *(f"{nodes:.1f}" for nodes in meet)) for network, *meet in rows)
-Table("Nodes at which both take equally long: K80, FDR (modelled)", ("", *names), rows)
+Table("K80, FDR: nodes (modelled)", ("", *names), rows)
 
 # %% [markdown]
 # Their limit is reproduced: 5.2 and 8.1 nodes. It is not one of data parallelism, but of the tree: with a ring it is
@@ -550,8 +550,7 @@ for least in (0, 32_768, 65_536, 2**20):
 reveal("buckets", modelled=str(min(together, key=together.get)))
 
 # %%
-caption = "2 ranks, LeNet-5, batch 720, 30 GFLOP/s per rank, slow link (simulated)"
-Table(caption, ("buckets", "ms per step"), tuple(sorted(together.items())))
+Table("As above (simulated)", ("buckets", "ms per step"), tuple(sorted(together.items())))
 
 # %% [markdown]
 # Two: the dense layers and the large convolution in one, which leaves early and holds 96 % of the values; the two first
@@ -591,8 +590,8 @@ hidden = build("allreduce", lenet5, ranks=2, batch=720, bucket_bytes=65_536)
 before, after = ranks.run(plain, held), ranks.run(hidden, held)
 both = (("all at the end", plain, before), ("two buckets, behind", hidden, after))
 rows = [(name, parallel.step_ms(s, here, 6), 1e3 * run.seconds / 6) for name, s, run in both]
-head = ("gradients travel", "predicted", "measured")
-Table("ms per step (simulated; emulated, measured here)", head, tuple(rows))
+head = ("gradients travel", "predicted", "measured here")
+Table("ms per step (simulated; emulated)", head, tuple(rows))
 
 # %%
 predicted = simulate(hidden, here, steps=6)

@@ -42,9 +42,7 @@ QUIZ = Quiz(
             "Errors are averaged over all ranks, and one of them goes back with the mean. Why is that not SGD?",
             (
                 Choice("Errors are larger than gradients", "Ten values for each sample: they are far smaller."),
-                Choice(
-                    "Its activations are of other samples", "A gradient sums error times activation, sample by sample."
-                ),
+                Choice("Its activations are its own", "A gradient sums error times activation, sample by sample."),
                 Choice("It is SGD, but for rounding", "Rounding makes a ten-millionth. These weights are far from it."),
             ),
             "b",
