@@ -67,6 +67,7 @@ def _job(given: dict, network):
         mapping=None if given["mapping"] is None else parse(given["mapping"]),
         threads=given["threads"],
         optimizer=optimizers.get(given["optimizer"], **({} if lr is None else {"lr": lr})),
+        exchange=given["exchange"],
         timeout_s=given["timeout"],
         link=link,
         compute=no_compute(network) if virtual else None,

@@ -44,6 +44,7 @@ def document_of(ran: Ran) -> dict:
         "parameters_l2": result.parameters_l2,
         "staleness": staleness_of(result),
         "per_rank": [_row(use) for use in result.use],
+        "remarks": result.remarks,
         "predicted": _predicted(ran),
     }
 
@@ -70,7 +71,8 @@ def fault_of(schedule) -> str | None:
 def _row(use) -> dict:
     times = {"compute": use.compute_s, "communicate": use.communicate_s, "idle": use.idle_s}
     sent = {"messages_sent": use.messages_sent, "bytes_sent": use.bytes_sent}
-    return {"rank": use.rank, **times, **sent, "memory_bytes": use.memory_bytes}
+    place = {"gpu": use.gpu, "shares_gpu_with": use.shares_gpu_with}
+    return {"rank": use.rank, **times, **sent, "memory_bytes": use.memory_bytes, **place}
 
 
 def _predicted(ran: Ran) -> dict:
@@ -145,7 +147,7 @@ def _remarks(found: dict) -> list[str]:
         shared = f"{found['ranks']} ranks share {found['cores']} cores"
         said = "these times prove nothing about ranks with a core each"
         lines += [f"{shared}: {said}{'' if found['regime'] == 'real' else ', unless they hardly compute'}"]
-    return lines
+    return [*lines, *found["remarks"]]
 
 
 def _against(predicted: dict, seconds: float) -> str:

@@ -20,6 +20,9 @@ LinkName = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Of weights, order, dropout: the same for every scheme and number of ranks.")]
 Threads = Annotated[int, typer.Option(help="Cores that each rank may use.")]
+Exchange = Annotated[
+    str, typer.Option(help="All-reduces of ranks on GPUs by --algorithm mpi: nccl, host, or auto (nccl where it can).")
+]
 Timeout = Annotated[float, typer.Option(help="Longest time, in seconds, that any one wait may take.")]
 Checkpoint = Annotated[str, typer.Option(metavar="DIR", help="Keep checkpoints here.")]
 Every = Annotated[int, typer.Option("--checkpoint-every", help="Steps between them. Default: one at the end.")]
@@ -63,6 +66,7 @@ def run(
     lr: Rate = None,
     seed: Seed = 0,
     threads: Threads = 1,
+    exchange: Exchange = "auto",
     timeout: Timeout = 60.0,
     checkpoint: Checkpoint = None,
     checkpoint_every: Every = None,
