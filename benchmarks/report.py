@@ -20,7 +20,8 @@ from tabulate import tabulate
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from partition_parts import document, tables  # noqa: E402 (found through the line above)
+from parallel_parts import tables as of_runs  # noqa: E402 (found through the line above)
+from partition_parts import document, tables  # noqa: E402
 
 README = HERE.parent / "README.md"
 PAGES = (README, HERE / "README.md")
@@ -97,13 +98,13 @@ def ladder(results: dict) -> str:
     )
 
 
-def of_partition(write: Callable[[dict], str]) -> Callable[[dict], str]:
-    """A table of `partition_parts/tables.py`, from the document as it is stored."""
+def unpacked(write: Callable[[dict], str]) -> Callable[[dict], str]:
+    """A table of `partition_parts` or `parallel_parts`, from the document as it is stored."""
     return lambda results: write(document.unpacked(results))
 
 
 TABLES: dict[str, Callable[[dict], str]] = {"cpu_engine": cpu_engine, "accuracy": accuracy, "ladder-sm_90": ladder}
-TABLES |= {name: of_partition(write) for name, write in tables.TABLES.items()}
+TABLES |= {name: unpacked(write) for name, write in (tables.TABLES | of_runs.TABLES).items()}
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -77,12 +77,14 @@ def made(case: dict, ranks: int) -> tuple[Schedule, Job]:
 def _one(schedule: Schedule, job: Job, communicator: Communicator) -> dict:
     """One run, as this rank saw it; times on the clock of all ranks."""
 
+    meters = []
+
     def prepare(state: RankState) -> int:
         warm_up(state)
+        meters.append(Meter())
         return 0
 
     ranked = Interpreter(schedule, job, communicator.rank, communicator, hooks=Hooks(prepare=prepare))
-    meter = Meter()
     result = ranked.run()
     return {
         "rank": result.rank,
@@ -91,7 +93,7 @@ def _one(schedule: Schedule, job: Job, communicator: Communicator) -> dict:
         "step_ends_s": _ends(result, job.steps),
         "messages": sum(row.messages for row in result.sent),
         "bytes": sum(row.bytes for row in result.sent),
-        "cpu_s": meter.read().cpu_s,
+        "cpu_s": meters[0].read().cpu_s,
         "compute_s": result.compute_s,
     }
 
