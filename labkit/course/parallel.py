@@ -154,7 +154,7 @@ def one_process(schedule: Schedule, job: Job) -> RunResult:
     """
     shares = tuple(samples for share in schedule.shares for samples in share)
     alone = build("single", schedule.network, 1, schedule.batch, micro_batches=len(shares))
-    settings = replace(job, link=None, checkpoint_folder=None, checkpoint_every=0, resume=False)
+    settings = replace(job, link=None, slowed_s=(), checkpoint_folder=None, checkpoint_every=0, resume=False)
     return on_threads(replace(alone, shares=(shares,)), settings)
 
 

@@ -88,7 +88,7 @@ def retrace(schedule: Schedule, job: Job, staleness: Iterable[Stale], timeline: 
     return Learned(*columns, again.weights(), np.array([record.staleness for record in records]), *about)
 
 
-def test_accuracy(schedule: Schedule, job: Job, parameters: np.ndarray) -> float:
+def accuracy_of(schedule: Schedule, job: Job, parameters: np.ndarray) -> float:
     """Share of the test samples that weights `parameters` [values] get right, in [0, 1]."""
     examined = _Exam(Model(schedule.network, job.backend, 1, job.seed, job.dtype, job.threads), job)
     return examined.mark(parameters)

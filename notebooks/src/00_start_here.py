@@ -208,6 +208,7 @@ ledger()
 # | [04 · Data, model, hybrid](04_data_model_hybrid.ipynb) | a paper's experiments with them, checked | 90 min |
 # | [05 · Faster kernels](05_faster_kernels.ipynb) | from the textbook kernel to a tuned one | 75 min |
 # | [06 · Data parallelism](06_data_parallelism.ipynb) | several processes train one network: what they send, and when it pays | 90 min |
+# | [07 · Parameter servers](07_parameter_servers.ipynb) | faster steps, staler gradients: who waits for whom, and what that does to training | 90 min |
 # | [11 · Hypergraphs](11_hypergraphs.ipynb) | one network over several processors: what is sent | 90 min |
 # | [12 · The partition studio](12_partition_studio.ipynb) | every way to cut it, and the best | 90 min |
 #

@@ -27,7 +27,7 @@
 # 4. work out what a move gains, and follow a partitioner move by move;
 # 5. say what a balance constraint is for, and why it helps to know that all filters of a layer are alike.
 #
-# **Back:** [06 · Data parallelism](06_data_parallelism.ipynb) · **Next:**
+# **Back:** [07 · Parameter servers](07_parameter_servers.ipynb) · **Next:**
 # [12 · The partition studio](12_partition_studio.ipynb)
 
 # %%
