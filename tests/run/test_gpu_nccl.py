@@ -1,7 +1,9 @@
 """The library's all-reduce from GPU to GPU: weights and counts as through the host, and no fault that hangs."""
 
 import re
+import sys
 import time
+from types import ModuleType, SimpleNamespace
 
 import by_hand
 import numpy as np
@@ -152,3 +154,28 @@ def test_a_rank_that_never_comes_is_no_hang(monkeypatch):
     with pytest.raises(LabError, match=r"rank \d in step 0, instruction 2 \(allreduce g0 mpi\).*waited 0.4 s"):
         run(timeout_s=0.4)
     assert all(c.aborted for c in world.communicators)
+
+
+def test_without_nccl4py_or_libnccl_it_says_what_to_type(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nccl", None)
+    with pytest.raises(LabError, match=r"no nccl4py: .*make setup EXTRAS"):
+        nccl.library()
+    assert nccl_start.able(0)["why"].startswith("no nccl4py") and nccl_start.able(0)["nccl"] == ""
+    core = ModuleType("nccl.core")
+    monkeypatch.setitem(sys.modules, "nccl", SimpleNamespace(core=core))
+    monkeypatch.setitem(sys.modules, "nccl.core", core)
+    core.get_version = lambda: SimpleNamespace(libnccl=None)
+    with pytest.raises(LabError, match="finds no libnccl"):
+        nccl.library()
+    core.get_version = lambda: SimpleNamespace(libnccl=SimpleNamespace(version="2.32.3"))
+    assert nccl.library() == (core, "2.32.3")
+
+
+def test_looking_for_nccl_loads_no_other_library(monkeypatch):
+    """nccl4py would import PyTorch, seconds and a gigabyte, to look whether an array is one of its tensors."""
+    for name in ("nccl.core.interop.torch", "nccl.core.interop.cupy"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "nccl", None)
+    with pytest.raises(LabError):
+        nccl.library()
+    assert sys.modules["nccl.core.interop.torch"] is None and sys.modules["nccl.core.interop.cupy"] is None
