@@ -120,7 +120,7 @@ class Row:
 
     @property
     def stopping(self) -> bool:
-        """Whether a step that may not begin never will."""
+        """Whether a step that may not begin never will. Ask before `may_begin`: once it is true the limit stays."""
         return bool(self._words[_STOP])
 
     @property
@@ -188,8 +188,9 @@ class Board:
 
     def stop(self) -> int:
         """Have all ranks end before one and the same step; returns it."""
-        self._words[_STOP] = 1
-        return self.limit if self.limit < UNLIMITED else self.hold()
+        limit = self.limit if self.limit < UNLIMITED else self.hold()
+        self._words[_STOP] = 1  # only now: the limit may have moved while the ranks were caught
+        return limit
 
     def look(self, rank: int) -> RankView:
         """What `rank` is doing."""

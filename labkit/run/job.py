@@ -6,6 +6,7 @@ from pathlib import Path
 from labkit.engine.optimizers import SGD, Optimizer
 from labkit.errors import LabError, suggest
 from labkit.machine.links import Link
+from labkit.machine.origin import MEASURED_HERE, SLEPT
 from labkit.schedule.costs import Compute
 
 EXCHANGES = ("auto", "host", "nccl")
@@ -70,6 +71,12 @@ class Job:
         if self.compute is not None and (self.link is None or self.checkpoint_folder is not None):
             what = "on a real network" if self.link is None else "with checkpoints of what is not learned"
             raise LabError(f"computing that is slept through {what}", "give an emulated link, and no checkpoint folder")
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """Regime, origin and link of a run's timeline, as in `schedule.events.Timeline`."""
+        regime, link = ("emulated", self.link.name) if self.link else ("real", "memory")
+        return (regime, MEASURED_HERE, link) if self.compute is None else ("simulated", SLEPT, link)
 
     def slowed(self, rank: int) -> float:
         """Seconds that `rank` sleeps in every forward pass. LabError if `slowed_s` has nothing about it."""

@@ -70,11 +70,12 @@ def note_shared_memory(folder: Path, rank: int) -> None:
 
 
 def clean(folders: Sequence[Path]) -> None:
-    """Remove a run's folders, the first of which says what else there is to remove."""
+    """Remove a run's folders, the first of which says what else there is to remove from shared memory."""
     for note in folders[0].glob(f"{_NOTED}*"):
         with suppress(OSError):
             for path in map(Path, note.read_text("utf-8").splitlines()):
-                path.unlink(missing_ok=True)
+                if SHARED_MEMORY in path.parents and ".." not in path.parts:  # whatever else a note may say
+                    path.unlink(missing_ok=True)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 

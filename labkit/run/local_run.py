@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from labkit.engine.background import BackgroundRun
-from labkit.machine.origin import MEASURED_HERE
 from labkit.machine.processor import usable_cores
 from labkit.run.hooks import Hooks
 from labkit.run.job import Job
@@ -32,12 +31,12 @@ class LocalRun(BackgroundRun):
     its timeline will have them.
     """
 
-    origin, processes = MEASURED_HERE, None
+    processes = None
 
     def __init__(self, schedule: Schedule, job: Job):
         self.result: RunResult | None = None
         self.ranks, self.steps = schedule.size, job.steps
-        self.regime, self.link = ("emulated", job.link.name) if job.link else ("real", "memory")
+        self.regime, self.origin, self.link = job.kind
         self.oversubscribed = schedule.size > usable_cores()
         super().__init__(self._news(schedule, job))
 
@@ -53,7 +52,7 @@ class LocalRun(BackgroundRun):
 
         def work() -> None:
             try:
-                ends.append(run_on_threads(schedule, job, on_event=tell, stop=stop, hooks=_hooks(schedule, tell)))
+                ends.append(run_on_threads(schedule, job, on_event=tell, stop=stop, hooks=_hooks(schedule, job, tell)))
             except BaseException as error:  # whoever follows the run raises it
                 ends.append(error)
             tell(None)
@@ -71,7 +70,7 @@ class LocalRun(BackgroundRun):
         self.result = ends[0]
 
 
-def _hooks(schedule: Schedule, tell: Callable[[object], None]) -> Callable[[int], Hooks]:
+def _hooks(schedule: Schedule, job: Job, tell: Callable[[object], None]) -> Callable[[int], Hooks]:
     """Hooks of each rank that tell of updates and, when all workers have done a step, of its loss."""
     parts, lock = defaultdict(list), threading.Lock()
 
@@ -82,6 +81,6 @@ def _hooks(schedule: Schedule, tell: Callable[[object], None]) -> Callable[[int]
             parts[step].append(state.losses[-1])
             whole = parts.pop(step) if len(parts[step]) == len(schedule.workers) else None
         if whole:
-            tell(StepLoss(step, sum(whole)))
+            tell(StepLoss(step, sum(whole) if job.compute is None else None))
 
     return lambda rank: Hooks(on_update=tell, at_step_end=at_step_end)

@@ -14,7 +14,6 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from labkit.engine.background import BackgroundRun
-from labkit.machine.origin import MEASURED_HERE
 from labkit.machine.processor import usable_cores
 from labkit.run.control import Control
 from labkit.run.job import Job
@@ -66,7 +65,7 @@ def run_on_mpi(
     RankError within seconds where a rank fails, which names rank, step, instruction and what the others were doing.
     In any case no process and no file of the run is left.
     """
-    control, told = Control(), 0
+    control = Control()
     news = follow_run(schedule, job, control, live=on_event is not None, warm=warm)
     try:
         while True:
@@ -76,7 +75,6 @@ def run_on_mpi(
             if isinstance(item, Event) and on_event:
                 on_event(item)
             elif isinstance(item, StepLoss):
-                told += 1
                 if on_loss and item.loss is not None:
                     on_loss(*item)
                 if progress:
@@ -98,12 +96,10 @@ class MpiRun(BackgroundRun):
     steps, regime, origin, link, oversubscribed: as its timeline will have them.
     """
 
-    origin = MEASURED_HERE
-
     def __init__(self, schedule: Schedule, job: Job, live: bool = True, paused: bool = False, warm: bool = False):
         self.result: RunResult | None = None
         self.ranks, self.steps = schedule.size, job.steps
-        self.regime, self.link = ("emulated", job.link.name) if job.link else ("real", "memory")
+        self.regime, self.origin, self.link = job.kind
         self.oversubscribed = schedule.size > usable_cores()
         self._control, self._asked_to_stop = Control(paused), False
         super().__init__(self._news(schedule, job, live, warm))

@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 
 from labkit.errors import LabError
 from labkit.machine.processor import SHARED_MEMORY
@@ -103,12 +104,22 @@ def left_over(mark: str) -> list[int]:
 
 
 def sweep() -> None:
-    """Remove folders of runs whose launcher was killed together with all its ranks."""
+    """Remove this user's folders of runs whose launcher was killed together with all its ranks."""
     for place in (Path(tempfile.gettempdir()), SHARED_MEMORY):
         for folder in place.glob(f"{_PREFIX}-*-*-*"):
             pid, born = folder.name.removeprefix(f"{_PREFIX}-").split("-")[:2]
-            if pid.isdigit() and born.isdigit() and not keeper.alive(int(pid), int(born)):
+            gone = pid.isdigit() and born.isdigit() and not keeper.alive(int(pid), int(born))
+            if gone and _is_mine(folder):
                 keeper.clean([folder])
+
+
+def _is_mine(folder: Path) -> bool:
+    """Whether it is a folder of this user's own: in places that all may write to, nobody else's word counts."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 def _folders() -> tuple[Path, ...]:

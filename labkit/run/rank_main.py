@@ -100,9 +100,11 @@ def do(folder: Path, orders: dict, row: Row, rank: int, comm=None) -> None:
     row.state(RUNNING)
     module, function = orders["function"].split(":")
     seat = Seat(rank, communicator.size, communicator, row, stream, folder, orders["arguments"])
-    getattr(import_module(module), function)(seat)
-    communicator.close()
-    stream.close()
+    try:
+        getattr(import_module(module), function)(seat)
+    finally:  # the process of a warm rank goes on: nothing may still be received into what the run has left
+        stream.close()
+        communicator.close()
     row.state(FINISHED)
 
 

@@ -47,7 +47,12 @@ def run(seat: Seat) -> None:
         tell = seat.stream.tell
         hooks = replace(hooks, on_event=lambda e: tell("event", event_row(e)), on_update=partial(tell, "update"))
     ranked = Interpreter(schedule, job, seat.rank, communicator, hooks=hooks)
-    result = ranked.run()
+    try:
+        result = ranked.run()
+    except BaseException:
+        if job.link:
+            communicator.give_up()
+        raise
     if job.link:
         communicator.close()
     file_of(seat.folder, seat.rank).write_bytes(pack(result))
@@ -65,11 +70,12 @@ def board_hooks(row: Row, lanes: list[str], look: Callable[[], None]) -> Hooks:
         nonlocal served
         if lane == "main" and serves_only:
             return True if step < served else None if row.stopping and step >= row.limit else False
+        final = row.stopping  # before the limit is read, which moves no more once this is true
         if row.may_begin(lane, step):
             served = step + 1
             return True
         row.idle(lane)
-        return None if row.stopping else False
+        return None if final else False
 
     def stop() -> None:
         look()

@@ -247,3 +247,16 @@ def test_a_rank_leaves_when_what_it_sent_has_left(clock):
     one.inner.done = leave_at_last
     one.close()
     assert sent.left and one.inner.boxes[0] is None
+
+
+def test_after_a_failure_a_rank_leaves_at_once(clock):
+    one, _ = ranks(2, slow_to_leave=True)
+    left = []
+    one.inner.close = lambda: left.append(True)
+    sent = one.send(values(1000), 1, TAG)
+    clock.at(40_000)
+    assert one.done(sent)  # a thread of its own now sees to it
+    one.inner.done = lambda ticket: False
+    one.give_up()
+    one._driver.join(10)
+    assert left and not one._driver.is_alive()

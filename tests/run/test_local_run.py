@@ -9,10 +9,12 @@ import pytest
 from labkit.engine.optimizers import SGD
 from labkit.errors import LabError
 from labkit.machine.links import Link
+from labkit.machine.origin import SLEPT
 from labkit.run.local import run_on_threads
 from labkit.run.local_run import LocalRun
 from labkit.run.mpi_run import StepLoss
 from labkit.schedule import Event
+from labkit.schedule.costs import flops_costs
 from labkit.schedule.staleness import Stale
 
 NETWORK, WAIT_S = by_hand.wide(), 30
@@ -55,3 +57,14 @@ def test_a_run_that_fails_says_why():
     assert run.wait(WAIT_S) == "failed"
     assert isinstance(run.error, LabError) and "rank" in str(run.error)
     assert run.result is None
+
+
+def test_a_run_that_sleeps_instead_of_computing_says_so_and_has_no_losses():
+    link = Link("slow", 3e-4, 1e8, emulated=True)
+    job = by_hand.job(link=link, compute=flops_costs(NETWORK, 1e12), dtype="float32")
+    run = LocalRun(by_hand.allreduce(NETWORK, 2, 7, "ring"), job)
+    assert run.wait(WAIT_S) == "finished"
+    assert (run.regime, run.origin, run.link) == ("simulated", SLEPT, "slow")
+    timeline = run.result.timeline
+    assert (timeline.regime, timeline.origin, timeline.link) == job.kind
+    assert {item.loss for item in kinds(run, StepLoss)} == {None} and len(kinds(run, StepLoss)) == job.steps

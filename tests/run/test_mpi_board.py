@@ -89,9 +89,11 @@ def test_running_ranks_are_held_before_the_same_step(board, seed):
     def rank(number):
         row, pauses = board.rows[number], [chance.random() / 5000 for _ in range(50)]
         for step in range(10**9):
+            final = row.stopping
             while not row.may_begin("main", step):
-                if row.stopping:
+                if final:
                     return
+                final = row.stopping
             done[number] = step + 1
             if step > 20:
                 ready.set()
@@ -105,3 +107,18 @@ def test_running_ranks_are_held_before_the_same_step(board, seed):
     for thread in threads:
         thread.join(20)
     assert done == [limit] * 3
+
+
+def test_ranks_are_told_to_end_only_when_it_is_known_before_which_step(board, monkeypatch):
+    board.rows[0].may_begin("main", 3)
+    count, late, told = board._furthest, iter([5]), []
+
+    def count_late():
+        told.append(board.rows[0].stopping)
+        found = count()
+        board.rows[1].may_begin("server", next(late, 5))
+        return found
+
+    monkeypatch.setattr(board, "_furthest", count_late)
+    assert board.stop() == board.limit == 6
+    assert told and not any(told) and board.rows[0].stopping

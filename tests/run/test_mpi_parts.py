@@ -8,15 +8,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from labkit.errors import LabError
 from labkit.network import zoo
-from labkit.run import keeper
+from labkit.run import keeper, processes, rank_main
 from labkit.run.board import ALL, NOBODY, RUNNING, create
+from labkit.run.communicators.mpi import _ABANDONED, MpiCommunicator, MpiTicket
 from labkit.run.control import Control
 from labkit.run.failure import MOST_SHOWN, RankError, failure_of
 from labkit.run.job import Job
 from labkit.run.local import run_on_threads
 from labkit.run.rank_files import event_from, event_row, pack, unpack
 from labkit.run.rank_result import RankResult
+from labkit.run.rank_run import board_hooks
 from labkit.run.stream import Stream, Tail
 from labkit.schedule.staleness import Stale
 from labkit.schedule.traffic import Sent
@@ -98,7 +101,8 @@ def test_who_is_alive():
     assert not keeper.alive(process.pid, 0)
 
 
-def test_files_in_shared_memory_are_noted_and_removed(tmp_path):
+def test_files_in_shared_memory_are_noted_and_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeper, "SHARED_MEMORY", tmp_path)
     left, folder = tmp_path / "left", tmp_path / "run"
     folder.mkdir()
     left.touch()
@@ -140,3 +144,96 @@ def test_results_and_events_there_and_back():
     assert {name: getattr(found, name) for name in records | plain | about} == records | plain | about
     assert all(np.array_equal(getattr(found, name), array) for name, array in arrays.items())
     assert found.losses.dtype == np.float64 and found.parameters.dtype == np.float32
+
+
+def fails(seat):
+    seat.stream.tell("word", 1)
+    raise LabError("it cannot be", "try something else")
+
+
+def test_a_rank_that_fails_leaves_nothing_open(tmp_path, ten, monkeypatch):
+    left = []
+    world = SimpleNamespace(size=10, name="MPI", close=lambda: left.append(True))
+    monkeypatch.setattr("labkit.run.communicators.mpi.MpiCommunicator", lambda comm: world)
+    opened = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
+    orders = {"ranks": 10, "function": f"{__name__}:fails", "arguments": {}}
+    with pytest.raises(LabError, match="it cannot be"):
+        rank_main.do(tmp_path, orders, ten.rows[2], 2)
+    assert left and ten.look(2).state == RUNNING
+    tail = Tail(tmp_path / rank_main.stream_file(2))
+    assert tail.new() == [("word", 1)]
+    tail.close()
+    assert not opened or set(os.listdir("/proc/self/fd")) == opened
+
+
+def test_messages_that_failed_do_not_keep_a_rank_from_leaving():
+    class Fault(Exception):
+        pass
+
+    def refuse():
+        raise Fault
+
+    tickets = [
+        MpiTicket(1, SimpleNamespace(Cancel=refuse, Test=lambda: True), receives=True),
+        MpiTicket(1, SimpleNamespace(Test=refuse)),
+        MpiTicket(1, SimpleNamespace(Test=lambda: False)),
+        MpiTicket(1, SimpleNamespace(Test=lambda: True)),
+    ]
+    communicator = MpiCommunicator.__new__(MpiCommunicator)
+    communicator._mpi, communicator._pending = SimpleNamespace(Exception=Fault), set(tickets)
+    before = list(_ABANDONED)
+    communicator.close()
+    kept = [request for request in _ABANDONED if request not in before]
+    assert sorted(map(id, kept)) == sorted(id(ticket.request) for ticket in tickets[:3])
+    assert not communicator._pending
+    del _ABANDONED[len(before) :]
+
+
+def test_only_shared_memory_is_removed_on_the_word_of_a_note(tmp_path):
+    theirs, run = tmp_path / "precious", tmp_path / "run"
+    theirs.write_text("x")
+    run.mkdir()
+    around = keeper.SHARED_MEMORY / ".." / str(theirs)[1:]
+    (run / "shared-memory-0").write_text(f"{theirs}\n{around}\n")
+    keeper.clean([run])
+    assert theirs.exists() and not run.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no users")
+def test_folders_of_dead_runs_are_removed_but_not_those_of_others(tmp_path, monkeypatch):
+    me = os.getuid()
+    monkeypatch.setattr(processes.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(processes, "SHARED_MEMORY", tmp_path / "none")
+    dead = tmp_path / "labkit-run-999999999-1-x"
+    alive = tmp_path / f"labkit-run-{os.getpid()}-{keeper.birth(os.getpid()) or 0}-x"
+    for folder in (dead, alive):
+        folder.mkdir()
+    monkeypatch.setattr(processes.os, "getuid", lambda: me + 1)
+    processes.sweep()
+    assert dead.exists()
+    monkeypatch.setattr(processes.os, "getuid", lambda: me)
+    processes.sweep()
+    assert alive.exists() and not dead.exists()
+
+
+def test_a_rank_does_not_end_before_a_step_that_others_may_still_do(ten):
+    row = ten.rows[3]
+    may_begin = board_hooks(row, ["main"], lambda: None).may_begin
+    ten.rows[4].may_begin("main", 6)
+    ten.hold()
+    assert may_begin("main", 7) is False  # held
+    asked = row.may_begin
+
+    class Moving:
+        """The limit moves, and then all are told to end, after this lane has read it."""
+
+        stopping = property(lambda self: row.stopping)
+        idle, wait = staticmethod(row.idle), staticmethod(row.wait)
+
+        def may_begin(self, lane, step):
+            said = asked(lane, step)
+            ten.stop()
+            return said
+
+    moving = board_hooks(Moving(), ["main"], lambda: None).may_begin
+    assert [moving("main", 7), moving("main", 7)] == [False, None]

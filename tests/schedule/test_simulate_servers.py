@@ -1,5 +1,7 @@
 """Parameter servers in the simulator: times by hand, order, modes, staleness and its bound."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -167,3 +169,15 @@ def test_bounded_staleness_makes_a_fast_worker_wait():
 
 PASS = (seconds(), seconds())
 PER_SAMPLE = (seconds(1, 0, 1, per_sample=True), *PASS)
+
+
+@pytest.mark.parametrize("slow", [1, 2])
+def test_a_synchronous_worker_may_push_again_before_the_others_have_once(slow):
+    step = "F0:3; B0:3; push g0>0; push g0>0; pull w0<0; pull w0<0"
+    twice = one_server(2, "sync", step)
+    twice = Schedule(twice.scheme, twice.network, twice.shares, twice.pieces, (twice.ranks[0] * 2, *twice.ranks[1:]))
+    slowed = [0.0, 0.0, 0.0]
+    slowed[slow] = 100.0
+    found = simulated_staleness(twice, replace(costs(), slowed_s=tuple(slowed)), steps=2)
+    assert len(found) == 8 and sorted(s.rank for s in found) == [1] * 4 + [2] * 4
+    assert sum(s.staleness for s in found) == 4  # the second update of a step knows nothing of the first

@@ -101,9 +101,13 @@ class MpiCommunicator:
         """Leave: receives that nothing has arrived for are cancelled; other ranks are not waited for."""
         with _ONE_AT_A_TIME:
             for ticket in self._pending:
-                if ticket.receives:
-                    ticket.request.Cancel()
-                if not ticket.request.Test():
+                try:
+                    if ticket.receives:
+                        ticket.request.Cancel()
+                    over = ticket.request.Test()
+                except self._mpi.Exception:  # it has failed, which was told when somebody waited for it
+                    over = False
+                if not over:
                     _ABANDONED.append(ticket.request)
             self._pending.clear()
 

@@ -35,7 +35,7 @@ class Server:
         self.idle = False
         self.versions: defaultdict[int, int] = defaultdict(int)
         self.pushes: defaultdict[tuple[int, int], int] = defaultdict(int)  # by (piece, worker)
-        self.early: defaultdict[int, dict[int, Push]] = defaultdict(dict)  # sync: whose turn has not come, by worker
+        self.early: defaultdict[tuple[int, int], deque[Push]] = defaultdict(deque)  # sync: whose turn has not come
         self.added: defaultdict[int, list[Push]] = defaultdict(list)  # sync: whose turn has come
         self.held: defaultdict[int, list[int]] = defaultdict(list)  # ssp: workers whose answer is held back
         self.lane.set(self._serve())
@@ -100,16 +100,17 @@ class Server:
     def _add(self, push: Push, update_s: float) -> tuple[float, list[int]]:
         """Those whose turn has come; the first one's gradients are not added to anything."""
         worker, _, piece, size, _ = push
-        order, early, added, seconds = self.workers[piece], self.early[piece], self.added[piece], 0.0
-        early[worker] = push
-        while len(added) < len(order) and order[len(added)] in early:
+        order, added, seconds, answered = self.workers[piece], self.added[piece], 0.0, []
+        self.early[piece, worker].append(push)
+        while early := self.early[piece, order[len(added)]]:
             seconds += size * self.world.add_s_per_byte if added else 0.0
-            added.append(early.pop(order[len(added)]))
-        if len(added) < len(order):
-            return seconds, []
-        self._apply(piece, added)
-        self.added[piece] = []
-        return seconds + update_s, list(order)
+            added.append(early.popleft())
+            if len(added) == len(order):
+                self._apply(piece, added)
+                added.clear()
+                seconds += update_s
+                answered += order
+        return seconds, answered
 
     def _apply(self, piece: int, pushes: list[Push]) -> None:
         """One update with the gradients of all these."""
