@@ -44,6 +44,7 @@ def document_of(ran: Ran) -> dict:
         "parameters_l2": result.parameters_l2,
         "staleness": staleness_of(result),
         "per_rank": [_row(use) for use in result.use],
+        "cpu_share": result.cpu_share,
         "remarks": result.remarks,
         "predicted": _predicted(ran),
     }

@@ -290,6 +290,7 @@ class Interpreter:
             compute_s=busy.seconds["compute"],
             communicate_s=busy.seconds["communicate"],
             memory_bytes=high_water_bytes(),
+            cpu=state.meter.read(),
             communicator=" and ".join([self.communicator.name, *([self.place.nccl.name] if self.place.nccl else [])]),
             regime=self.communicator.regime,
             gpu=self.place.gpu,

@@ -1,11 +1,13 @@
 """The result of a rank as a file, from which the launcher makes the run's: safetensors, with the records as JSON."""
 
 import json
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load, save
 
+from labkit.run.cpu_use import CpuUse
 from labkit.run.rank_result import RankResult
 from labkit.run.result import Stale
 from labkit.schedule import Event, Schedule
@@ -19,6 +21,7 @@ def pack(result: RankResult) -> bytes:
     """A rank's result as bytes. Parameters that `merge` does not look at are left out."""
     plain = {name: value for name, value in vars(result).items() if name not in ARRAYS}
     plain["events"] = list(map(event_row, result.events))
+    plain["cpu"] = result.cpu and astuple(result.cpu)
     arrays = {name: np.ascontiguousarray(getattr(result, name)) for name in ARRAYS}
     if result.rank and not result.served:
         arrays["parameters"] = arrays["parameters"][:0]
@@ -32,6 +35,7 @@ def unpack(content: bytes, schedule: Schedule) -> RankResult:
     plain = json.loads(arrays.pop(_RECORDS).tobytes())
     for name in ("served", "shares_gpu_with", "remarks"):
         plain[name] = tuple(plain[name])
+    plain["cpu"] = CpuUse(*plain["cpu"]) if plain["cpu"] else None
     plain["stale"] = tuple(Stale(*row) for row in plain["stale"])
     plain["sent"] = tuple(Sent(*row) for row in plain["sent"])
     plain["events"] = tuple(event_from(plain["rank"], row, schedule) for row in plain["events"])

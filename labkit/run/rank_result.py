@@ -8,6 +8,7 @@ import numpy as np
 from labkit.errors import LabError
 from labkit.machine.origin import MEASURED_HERE, SLEPT
 from labkit.machine.processor import usable_cores
+from labkit.run.cpu_use import CpuUse, cpu_share, share_remark
 from labkit.run.job import Job
 from labkit.run.result import RankUse, RunResult, Stale
 from labkit.schedule import Event, Schedule, Timeline
@@ -23,7 +24,7 @@ class RankResult:
     was the server of; in these ranges `parameters` are the server's. state: running statistics of BatchNorm. works:
     whether it was given samples. sent: the ledger. events: times in seconds of the machine's clock; () where nothing
     was recorded. began_s, ended_s: the rank's steps on that clock. compute_s, communicate_s, gpu, shares_gpu_with: see
-    `RankUse`. remarks: of `RunResult`, the same on all ranks.
+    `RankUse`. cpu: of this process during the steps. remarks: of `RunResult`, the same on all ranks.
     """
 
     rank: int
@@ -46,6 +47,7 @@ class RankResult:
     gpu: str | None = None
     shares_gpu_with: tuple[int, ...] = ()
     remarks: tuple[str, ...] = ()
+    cpu: CpuUse | None = None
 
 
 def merge(results: Sequence[RankResult], schedule: Schedule, job: Job) -> RunResult:
@@ -58,6 +60,7 @@ def merge(results: Sequence[RankResult], schedule: Schedule, job: Job) -> RunRes
     seconds = max(r.ended_s for r in results) - zero
     losses = np.sum([r.losses for r in results], axis=0)
     computed = job.compute is None
+    share = cpu_share((r.cpu for r in results if r.cpu), usable_cores())
     return RunResult(
         scheme=schedule.scheme,
         network=schedule.network.name,
@@ -73,8 +76,15 @@ def merge(results: Sequence[RankResult], schedule: Schedule, job: Job) -> RunRes
         timeline=_timeline(results, job, zero),
         use=tuple(_use(r, seconds) for r in results),
         communicator=results[0].communicator,
-        remarks=results[0].remarks,
+        cpu_share=share,
+        remarks=(*results[0].remarks, *_share_remarks(share, results, job)),
     )
+
+
+def _share_remarks(share: float, results: list[RankResult], job: Job) -> list[str]:
+    """On ranks that kept each other waiting for cores while the network alone should have."""
+    shared = len(results) * job.threads > usable_cores() and results[0].regime != "real"
+    return [share_remark(share)] if shared and share_remark(share) else []
 
 
 def _parameters(results: list[RankResult], schedule: Schedule) -> np.ndarray:

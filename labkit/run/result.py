@@ -34,7 +34,7 @@ class RunResult:
     """losses: mean loss of each global batch, [steps]; () where computing was slept through. parameters: flat vector of
     all weights after the last step, as rank 0 (or the servers) hold it. state: running statistics of BatchNorm,
     averaged over the ranks that compute. traffic: the ledger over all steps. seconds: of the steps, without start and
-    end.
+    end. cpu_share: of the cores, that all ranks together took. remarks: sentences for people.
     """
 
     scheme: str
@@ -52,6 +52,7 @@ class RunResult:
     use: tuple[RankUse, ...]
     communicator: str
     remarks: tuple[str, ...] = ()
+    cpu_share: float = 0.0
 
     @property
     def parameters_l2(self) -> float:

@@ -11,6 +11,7 @@ from labkit.engine.model import Model
 from labkit.engine.passes import Pass
 from labkit.errors import LabError
 from labkit.run.clock import now_ns, sleep_until
+from labkit.run.cpu_use import Meter
 from labkit.run.feed import Feed, Micro
 from labkit.run.job import Job
 from labkit.schedule import Instruction, Schedule
@@ -57,7 +58,7 @@ class RankState:
 
     def start(self, step: int) -> None:
         """Be ready for step `step` as the first one."""
-        self.steps_done = step
+        self.steps_done, self.meter = step, Meter()
         self._source = self.feed.steps(step) if self.feed else None
 
     def begin_step(self) -> None:

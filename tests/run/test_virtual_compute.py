@@ -191,3 +191,18 @@ def test_processes_sleep_too(require):
     )
     assert result.traffic == traffic(schedule).times(STEPS) and result.timeline.regime == "simulated"
     assert losses == [] and done[-1] == (1.0, "step 3 of 3")
+
+
+@pytest.mark.parametrize(("cores", "told"), [(1, True), (2, False)])
+def test_ranks_that_share_busy_cores_say_so(monkeypatch, cores, told):
+    """Only where the network alone should have kept them waiting."""
+    monkeypatch.setattr("labkit.run.rank_result.usable_cores", lambda: cores)
+    monkeypatch.setattr("labkit.run.rank_result.cpu_share", lambda uses, cores: 0.9)
+    result = run_on_threads(build("master", NETWORK, 2, 4), job(steps=1))
+    assert result.cpu_share == 0.9
+    assert [("90%" in remark) for remark in result.remarks] == [True] * told
+
+
+def test_processors_time_is_that_of_the_steps():
+    result = run_on_threads(build("master", NETWORK, 2, 4), job(steps=1))
+    assert 0 < result.cpu_share
