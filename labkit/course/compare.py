@@ -108,9 +108,10 @@ def _of_numbers(got: Any, expected: Any, tolerance: float) -> Difference | None:
 def _near(have: np.ndarray, want: np.ndarray, tolerance: float) -> np.ndarray:
     if want.dtype.kind in "iub":
         return have == want
-    scale = float(np.max(np.abs(want), initial=0.0)) or 1.0
+    unknown = np.isnan(want)  # a known mistake may give NaN, and is to be recognised
+    scale = float(np.max(np.abs(want[~unknown]), initial=0.0)) or 1.0
     with np.errstate(invalid="ignore"):
-        return np.abs(have - want) <= tolerance * scale
+        return (np.abs(have - want) <= tolerance * scale) | (unknown & np.isnan(have))
 
 
 def _shape(array: np.ndarray) -> str:

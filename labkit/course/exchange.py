@@ -50,7 +50,7 @@ def outcome(function: Callable, args: tuple) -> object:
     try:
         programs = programs_of(function, ranks, values)
     except Unfit as error:
-        return Told(f"no moves: {error.what}", error.what, f"These are no moves: {error.what}."), vectors(ranks, values)
+        return Told(f"no moves: {error.what}", error.what, f"These are no moves: {error}."), vectors(ranks, values)
     if is_stub_value(programs):
         return programs
     held = vectors(ranks, values)

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 06 · Data parallelism
 #
-# **Time:** about 90 minutes; the machine needs about half of one.
+# **Time:** about 90 minutes. Running all cells takes half a minute to a minute of it.
 #
 # - **20 minutes:** "Shard, average, update" and "A step as a list", without the exercise.
 # - **50 minutes:** also "Round the ring" and "Which collective, when".
@@ -43,8 +43,10 @@ ranks = parallel.start_ranks(2)
 ranks
 
 # %% [markdown]
-# The last line started two processes, called **ranks**. They talk to each other by messages (MPI), have nothing else in
-# common, and stay for the whole notebook. They will be ready when you need them.
+# This cell started two processes, called **ranks**. They talk to each other by messages (MPI), have nothing else in
+# common, and stay for the whole notebook. They will be ready when you need them. (Where another notebook has ranks of
+# its own, every run here starts new ones, which takes some seconds each time. Shut the other notebook's kernel down,
+# and run this cell again.)
 #
 # ## Shard, average, update
 #
@@ -52,9 +54,9 @@ ranks
 # gradient for its own part of the batch, its **shard**. The gradients are combined, every rank takes the same step with
 # the same result, and so the weights stay the same without ever being sent.
 #
-# The second sentence is easy and the third is free. All the difficulty is in "combined". Take 33 digits on two ranks:
-# 16 for one of them, 17 for the other. The loss of a batch is the *mean* over its samples. So let us take the mean of
-# the two gradients. How far is that from the gradient of the 33?
+# All the difficulty is in one word, "combined". Take 33 digits on two ranks: 16 for one of them, 17 for the other. The
+# loss of a batch is the *mean* over its samples. So let us take the mean of the two gradients. How far is that from the
+# gradient of the 33? (Length of the difference, in per cent of the length of that gradient.)
 
 # %%
 question = "Shards of 16 and 17: how far is the plain mean from the gradient of all 33?"
@@ -82,7 +84,8 @@ right = 16 / 33 * first + 17 / 33 * second
 print(f"weighted: off by {parallel.off_by(right, whole):.0e} of the length of the gradient")
 
 # %% [markdown]
-# What remains is rounding: float32 has seven digits, and sums in another order. Now for any number of ranks:
+# What remains is rounding: float32 has about seven digits, and the sums were taken in another order. Now for any number
+# of ranks:
 
 # %%
 exercise("shard-gradient")
@@ -153,9 +156,9 @@ programs = tuple(program([steps.format(other=1 - rank)]) for rank in range(2))
 print(parallel.drawn_fault(replace(allreduce, ranks=programs)))
 
 # %% [markdown]
-# A **deadlock**: each waits for a message that the other will send afterwards. And with the two the other way round,
-# first send, then receive? Then a rank would send what it has already added to. What is needed does both at once: a
-# *swap*.
+# A **deadlock**: each waits for a message that the other will send afterwards. If both send first, each waits for the
+# other to take its message: the same. If only one of them sends first, the other one sends back a sum in which the
+# first one's samples are already, and they count twice. What is needed does both at once: a *swap*.
 
 # %%
 steps = "F0:13; B0:13; swap g0<>{other} +; U0:13"
@@ -165,9 +168,9 @@ print(parallel.drawn_fault(replace(allreduce, ranks=programs)))
 # %% [markdown]
 # ### Two processes, one network
 #
-# The check says: this is stochastic gradient descent. The two ranks can say it, too. They train LeNet-5 for 20 steps
-# with 33 digits each; so does a single process in this kernel, without shards. Then we compare all 61,706 weights. How
-# far are they apart (length of the difference, as a part of the length of all weights)?
+# The check says: this is stochastic gradient descent. The two ranks can say it, too. They train LeNet-5 for 20 steps,
+# with 33 digits in each step; so does a single process in this kernel, without shards. Then we compare all 61,706
+# weights. How far are they apart (length of the difference, in per cent of the length of all weights)?
 
 # %%
 distances = ("exactly 0", "less than 0.001 %", "about 1 %", "more than 10 %")
@@ -184,7 +187,7 @@ reveal("same-weights", measured=distances[(far > 0) + (far > 1e-5) + (far > 0.1)
 # %%
 shards = parallel.one_process(allreduce, job)
 runs = {"33 samples at once": one, "16 samples, then 17": shards}
-rows = [(name, f"{parallel.apart(two, run):.0e}", run.losses[-1]) for name, run in runs.items()]
+rows = [(name, f"{parallel.apart(two, run):.1g}", run.losses[-1]) for name, run in runs.items()]
 head = ("two ranks against a process that takes", "weights apart", "its last loss")
 print(f"{ranks}; their last loss: {two.losses[-1]:.2f}")
 Table("LeNet-5, digits, batch 33, 20 steps (real, measured here)", head, tuple(rows))
@@ -209,14 +212,15 @@ parallel_plots.sent_table(two.traffic, traffic(allreduce).times(20), formula, ca
 # With two ranks a swap is enough. With four, everybody could send everything to everybody. The **ring** does better:
 # cut the vector into as many chunks as there are ranks, and let chunks travel round.
 #
-# Step through it. A column is a chunk; its levels say whose contributions are in the sum so far.
+# Step through it. A column is a value, two of them are a chunk; its levels say whose contributions are in the sum so
+# far.
 
 # %%
 topology("allreduce", "ring", ranks=4, values=8)
 
 # %% [markdown]
-# For three rounds sums grow; after them each rank has one complete chunk, and never the one it began with. For three
-# more rounds complete chunks are handed on.
+# For three rounds sums grow; after them each rank has one complete chunk, and it is not the one that it sent first. For
+# three more rounds complete chunks are handed on.
 #
 # The gradients of LeNet-5 are 246.8 kB. On four ranks, what does each of them send in a step?
 
@@ -325,18 +329,19 @@ reveal("crossing", modelled=next(n for n in lengths if ring[n] < doubling[n]) / 
 from labkit.course import collective_times
 
 names = ("ring", "halving", "doubling", "tree")
-rows = list(collective_times.emulated(names, [4], (4_000, 40_000, 400_000, 800_000), slow))
-parallel_plots.collectives_plot(rows, "All-reduce: the fastest one depends on the length")
+four = list(collective_times.emulated(names, [4], (4_000, 40_000, 400_000, 800_000), slow))
+parallel_plots.collectives_plot(four, "All-reduce: the fastest one depends on the length")
 
 # %%
 origins = "modelled; simulated; emulated, measured here"
-parallel_plots.collectives_table(rows, f"4 ranks, 2 ms, 25 MB/s ({origins})")
+parallel_plots.collectives_table(four, f"4 ranks, 2 ms, 25 MB/s ({origins})")
 
 # %% [markdown]
-# Left of 50 kB only the number of latencies counts, and doubling has fewest. On the right only bytes do. The two meet
-# where 4 latencies are worth half a vector: at 8 α/β = 8 × 50 kB. What latency times bandwidth says of a link, how
-# many bytes could have been sent meanwhile, is all that the choice depends on. `halving` has the best of both, for
-# powers of two; and `tree` never wins here. It is the one that one paper counts with; we will see what came of that.
+# Far left of 50 kB only the number of latencies counts, and doubling has fewest. Far right only bytes do. Doubling and
+# ring meet where 4 latencies are worth half a vector: at 8 α/β = 8 × 50 kB. Those 50 kB are latency times bandwidth,
+# the bytes that could have been sent during one latency; they are all that the choice needs to know of a link.
+# `halving` has the ring's bytes in twice doubling's messages, for powers of two; and `tree` never wins here. It is the
+# one that one paper counts with; we will see what came of that.
 #
 # And through this machine's memory, between our two ranks, as fast as they go?
 
@@ -365,8 +370,8 @@ predict("latencies", question=question, unit="latencies")
 # %%
 three = ("tree", "doubling", "ring")
 odd = list(collective_times.emulated(three, (3, 6), (1_000, 16_000), slow))
-measured, modelled = (odd[0][key] / slow.latency_s for key in ("measured_s", "simulated_s"))
-reveal("latencies", measured=measured, modelled=modelled, unit="latencies")
+found, modelled = (odd[0][key] / slow.latency_s for key in ("measured_s", "simulated_s"))
+reveal("latencies", measured=found, modelled=modelled, unit="latencies", origin="emulated, measured here")
 
 # %%
 parallel_plots.collectives_table(odd, f"3 and 6 ranks, 2 ms, 25 MB/s ({origins})")
@@ -391,20 +396,21 @@ predict("keuper", question=question, unit="nodes")
 # %%
 from labkit.limits.crossing import KEUPER, KEUPER_LINK, crossing
 
-names, rows = ("server", "tree", "ring"), []
-for one in KEUPER:
-    if one.device == "K80":
-        meet = [crossing(name, one.compute_s, one.model_bytes, KEUPER_LINK) for name in names]
-        rows.append((one.network, *meet))
-reveal("keuper", modelled=rows[0][-1], unit="nodes")
+ways, meet = ("server", "tree", "ring"), {}
+for training in KEUPER:
+    if training.device == "K80":
+        T, n = training.compute_s, training.model_bytes
+        meet[training.network] = [crossing(way, T, n, KEUPER_LINK) for way in ways]
+reveal("keuper", modelled=meet["AlexNet"][-1], unit="nodes")
 
 # %%
-rows = tuple((network, *(f"{nodes:.1f}" for nodes in meet)) for network, *meet in rows)
-Table("K80, FDR: nodes (modelled)", ("", *names), rows)
+rows = tuple((network, *(f"{nodes:.1f}" for nodes in found)) for network, found in meet.items())
+Table("K80, FDR: nodes (modelled)", ("", *ways), rows)
 
 # %% [markdown]
-# Their limit is reproduced: 5.2 and 8.1 nodes. It is not one of data parallelism, but of the tree: with a ring it is
-# 13 and 25. (And with faster nodes it comes earlier, whatever the collective.)
+# Their limit is reproduced: 5.2 nodes for AlexNet, 8.1 for GoogLeNet. It is not one of data parallelism, but of the
+# tree: with a ring it is 13.2 and 25.5. (`server` is one node that collects and hands out everything. And with faster
+# nodes the limit comes earlier, whatever the collective.)
 #
 # ## Master and worker
 #
@@ -416,9 +422,10 @@ master = build("master", lenet5, ranks=2, batch=720)
 print(master)
 
 # %% [markdown]
-# The master has one port in and one port out. With two ranks that is no worse than a ring. With eight on the slow link,
-# and a batch of 720 divided among them: for which part of the time does a worker compute? (Three steps, and say that a
-# core does 30 billion operations per second.)
+# The master has one port in and one port out. With two ranks it sends no more than a ring does, but on the way there
+# its way out is idle, and on the way back its way in. With eight on the slow link, and a batch of 720 divided among
+# them: for which part of the time does a worker compute? (Three steps, and say that a core does 30 billion operations
+# per second.)
 
 # %%
 question = "Master and 7 workers, slow link, batch 720: a worker computes for which part of the time?"
@@ -436,8 +443,8 @@ reveal("worker-computes", modelled=100 * parallel_plots.use_of(eight, 7)[0], uni
 timeline(predicted=eight, title="Master and seven workers")
 
 # %% [markdown]
-# A queue. Each of the seven has a message of 10 ms, there is one port, and the way back is as long. The ranks that seem
-# to communicate mostly wait for their turn.
+# A queue. Each of the seven has a message of 10 ms, there is one port, and the way back is as long. The workers that
+# seem to communicate mostly wait for their turn.
 #
 # Now for real, with two ranks: predicted above measured. What computing costs on this machine is measured first, at two
 # batch sizes; then the step is predicted, and then it runs. (Absolute times say little here. What counts is the ratio:
@@ -485,7 +492,7 @@ parallel_plots.curves_plot(took, title, setting, *axes, log_x=True)
 # With two ranks chunks help: at K = 16 a step takes 15 % less than with `master`, since the weights of the first
 # layers, which have most to compute, come early. More chunks gain nothing and cost a message each.
 #
-# With eight ranks they hurt, and the more the more there are. With a whole model at a time the first worker is served
+# With eight ranks they hurt, and more chunks hurt more. With a whole model at a time the first worker is served
 # first, computes, and its gradients come in while the others are still being served: they take turns. With chunks all
 # get their last chunk at about the same time, all compute at the same time, and then all stand at the master's port.
 #
@@ -545,16 +552,16 @@ predict("buckets", question=question, choices=("1", "2", "5"))
 # %%
 together = {}
 for least in (0, 32_768, 65_536, 2**20):
-    overlapped = build("allreduce", lenet5, ranks=2, batch=720, bucket_bytes=least)
-    together[len(overlapped.pieces)] = parallel.step_ms(overlapped, core)
+    tried = build("allreduce", lenet5, ranks=2, batch=720, bucket_bytes=least)
+    together[len(tried.pieces)] = parallel.step_ms(tried, core)
 reveal("buckets", modelled=str(min(together, key=together.get)))
 
 # %%
 Table("As above (simulated)", ("buckets", "ms per step"), tuple(sorted(together.items())))
 
 # %% [markdown]
-# Two: the dense layers and the large convolution in one, which leaves early and holds 96 % of the values; the two first
-# convolutions, which have nearly all the work, in the other. It is the shape of the network that makes overlap easy
+# Two: the dense layers and the large convolution in one, which leaves early and holds 96 % of the values; the first two
+# convolutions, which have 84 % of the work, in the other. It is the shape of the network that makes overlap easy
 # here: **weights sit behind, work in front.**
 #
 # ### Your turn: place what travels, and the waits
@@ -582,7 +589,9 @@ check("overlap-buckets", overlap_step)
 hint("overlap-buckets")
 
 # %% [markdown]
-# What does overlap save for real, on our two ranks over the slow link?
+# What does overlap save for real, on our two ranks over the slow link? (If other programs compete for the cores, times
+# of computing vary more than overlap can save. Then compare the pictures, or run this cell again when the machine is
+# quiet.)
 
 # %%
 plain = build("allreduce", lenet5, ranks=2, batch=720, overlap=False)
@@ -594,8 +603,8 @@ head = ("gradients travel", "predicted", "measured here")
 Table("ms per step (simulated; emulated)", head, tuple(rows))
 
 # %%
-predicted = simulate(hidden, here, steps=6)
-timeline(predicted, after.timeline, title="Two buckets behind back-propagation", step=2)
+overlapped = simulate(hidden, here, steps=6)
+timeline(overlapped, after.timeline, title="Two buckets behind back-propagation", step=2)
 
 # %% [markdown]
 # ## More ranks for the same batch
@@ -627,9 +636,9 @@ axes = ("ranks", "times as fast as one")
 parallel_plots.curves_plot(speed, "AlexNet: speed-up", caption, *axes, log_x=True, log_y=True)
 
 # %% [markdown]
-# Up to 8 ranks everything hides behind back-propagation. Then what has to travel takes longer than what there is to
-# compute, and since the ring's bytes do not shrink with p, neither does the step: 250 MB, twice, at 6.8 GB/s are 73 ms.
-# With the tree 64 ranks are slower than 4, and on 10 Gbit Ethernet even the ring has nothing to gain beyond 4. No
+# Up to 8 ranks nearly everything hides behind back-propagation. Then what has to travel takes longer than what there is
+# to compute, and since the ring's bytes do not shrink with p, neither does the step: 250 MB, twice, at 6.8 GB/s are 73
+# ms. With the tree 64 ranks are slower than 4, and on 10 Gbit Ethernet even the ring has nothing to gain beyond 4. No
 # collective helps there any more. What does: send less, or compute more between two exchanges.
 #
 # A larger batch does that, **weak scaling**, as long as training bears it. And there is a price on the other side as
@@ -641,8 +650,8 @@ rows = []
 for share in (360, 90, 24, 6, 1):
     seconds = sum(phase.of(share) for layer in here.compute.layers for phase in layer)
     rows.append((720 // share, share, 1e6 * seconds / share))
-head, origins = ("ranks", "samples of each", "µs per sample"), "modelled from two sizes measured here"
-Table(f"LeNet-5, batch 720: FP, BP and KU on one core ({origins})", head, tuple(rows))
+head, origin = ("ranks", "samples of each", "µs per sample"), "modelled from two sizes measured here"
+Table(f"LeNet-5, batch 720: FP, BP and KU on one core ({origin})", head, tuple(rows))
 
 # %% [markdown]
 # ## An open task
@@ -683,6 +692,6 @@ ledger()
 # | method 2: N (1 + K) messages of model/K on average | convnet-strategies-mpi | (N − 1)(1 + K); with the same payload their mean is 2/(1 + K) of the model: the paper's is right for K = 1 only |
 # | chunks overlap with the next forward propagation | convnet-strategies-mpi | yes: 15 % with two ranks; with eight they make a step slower (simulated) |
 # | "in the backward pass only one of the nodes is sufficient" | convnet-strategies-mpi | no: that is not SGD, and it learns next to nothing (real) |
-# | "communication bound after scaling to only 4 to 8 nodes" | keuper-pfreundt-2016, section II | 5.2 and 8.1 with their tree; 13 and 25 with a ring (modelled) |
+# | "communication bound after scaling to only 4 to 8 nodes" | keuper-pfreundt-2016, section II | AlexNet 5.2, GoogLeNet 8.1 with their tree; 13.2 and 25.5 with a ring (modelled) |
 # | a binary tree needs at most log2(n) sends at a time | keuper-pfreundt-2016, section II.A | up and down: 2 ⌈lg n⌉, a bound; half of it for 3 ranks and a short vector (emulated) |
 # | data parallelism sends 2 (n − 1) values for each weight | eserol-2019, section 5.1.8 | over all ranks, by ring and by tree; per rank the ring sends less than two |

@@ -20,6 +20,7 @@ from labkit.course.verdict import NOT_ATTEMPTED, RAISED, RIGHT, WRONG
 from labkit.errors import LabError
 from labkit.kernels.launch import MOST_THREADS
 from labkit.kernels.source import cuda, float32
+from labkit.schedule.collectives import Move
 
 SIZE = bank.exercise("conv-output-size")
 BACKWARD = bank.exercise("two-layer-backward")
@@ -242,8 +243,8 @@ def test_a_solution_shows_anyway():
 
 @pytest.mark.parametrize("exercise", bank.exercises().values(), ids=lambda exercise: exercise.id)
 def test_a_shown_solution_stands_alone(exercise):
-    """What a learner copies from `solution` runs with NumPy, and what kernels need, alone, and is right."""
-    space = {"np": np}
+    """What a learner copies from `solution` runs with NumPy, and what its notebook imports, alone, and is right."""
+    space = {"np": np, "Move": Move}
     if exercise.run:
         space |= {"cuda": cuda, "float32": float32, "MOST_THREADS": MOST_THREADS, "PIXELS": PIXELS, "ROW": ROW}
     text, cell = repr(solution(exercise.id, anyway=True)), f"<cell of {exercise.id}>"

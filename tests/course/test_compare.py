@@ -75,3 +75,12 @@ def test_the_tolerance_is_relative_to_the_largest_entry():
 def test_nothing_is_drawn_out():
     assert len(difference(list(range(1000)), 5, 0).came) <= 100
     assert "shape (40,)" in difference(np.arange(40), "word", 0).came
+
+
+def test_nan_agrees_with_nan_only():
+    """A known mistake may give NaN for some inputs; whoever makes it gets the same NaN."""
+    known = np.array([1.0, np.nan])
+    assert difference(np.array([1.0, np.nan]), known, 1e-6) is None
+    assert difference(np.array([2.0, np.nan]), known, 1e-6).where == "the result[0]"
+    assert difference(np.array([1.0, 3.0]), known, 1e-6).where == "the result[1]"
+    assert difference(np.array([1.0, np.nan]), np.array([1.0, 3.0]), 1e-6).where == "the result[1]"

@@ -79,6 +79,14 @@ def step_ms(answer: Callable, args: tuple) -> float:
     return 1e3 * simulate(schedule, costs, events=False).seconds
 
 
+def drawn(answer: Callable) -> str:
+    """The first fault of LeNet-5's step with a bucket for each layer, and the grid that marks it, for a learner."""
+    from labkit.course.parallel import drawn_fault  # not needed by the check
+
+    args = ("lenet5", 0, 2, 33)
+    return drawn_fault(schedule_of(list(answer(cuts_of(*args[:2]))), *args))
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     """A bucket for each layer, a few for all, a single one; batches that no number of ranks divides."""
     known = [("lenet5", 0, 2, 33), ("mlp", 0, 3, 20), ("lenet5", 2**15, 4, 30), ("mlp", 2**20, 2, 9)]
@@ -113,6 +121,10 @@ _BACK, _HAND_OVER, _WAIT, _UPDATE = "B{a}:{z}", "allreduce g{n} ring &", "wait g
 
 def _without_the_last_bucket(cuts):
     return [line for line in overlap_step(cuts) if f"g{len(cuts) - 1}" not in line]
+
+
+def _first_bucket_again_and_again(cuts):
+    return [line.split("g")[0] + "g0 ring &" if line.startswith("allreduce") else line for line in overlap_step(cuts)]
 
 
 def _one_wait(cuts):
@@ -193,6 +205,12 @@ EXERCISE = Exercise(
             "Hand over, go on, wait, update: in this order.",
         ),
         WrongSolution(
+            "bucket 0 for every bucket",
+            _first_bucket_again_and_again,
+            "You hand bucket 0 over again and again: its gradients are summed once for each bucket, the others never.",
+            'In a loop the number comes from the loop: f"allreduce g{n} ring &".',
+        ),
+        WrongSolution(
             "first layers first",
             _with([_BACK, _HAND_OVER], [_WAIT, _UPDATE], order=lambda cuts: list(enumerate(cuts))[::-1]),
             "You go back through the first layers first. Their gradients need those of the layers behind them.",
@@ -217,6 +235,6 @@ EXERCISE = Exercise(
         "First loop, for bucket n with layers first to stop - 1: 'B{first}:{stop}', then 'allreduce g{n} ring &'.",
         "Second loop: 'wait g{n}', then 'U w{n}'. While bucket n is updated, later ones still travel.",
     ),
-    next_step="Let labkit say where: `print(grid(s, validate(s)[0]))` for s = schedule_of(overlap_step(cuts), "
-    "'lenet5', 0, 2, 33), from labkit.course.bank.nb06_overlap_buckets.",
+    next_step="Let labkit draw where: `from labkit.course.bank.nb06_overlap_buckets import drawn`, then "
+    "`print(drawn(overlap_step))`.",
 )

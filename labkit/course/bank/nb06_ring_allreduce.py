@@ -78,6 +78,11 @@ def _whole_vector(rank, ranks, values):
     return [Move((rank + 1) % ranks, (0, values), (rank - 1) % ranks, (0, values), True)] * (ranks - 1)
 
 
+def _to_everybody(rank, ranks, values):
+    """A swap of everything with each of the others, one after the other."""
+    return [Move(peer, (0, values), peer, (0, values), True) for peer in range(ranks) if peer != rank]
+
+
 def _same_chunk(rank, ranks, values):
     chunk = [(i * values // ranks, (i + 1) * values // ranks) for i in range(ranks)]
     after, before = (rank + 1) % ranks, (rank - 1) % ranks
@@ -174,6 +179,13 @@ EXERCISE = Exercise(
             "You send the whole vector on in every round, and what is sent on contains what has been added before: "
             "contributions are counted twice and more.",
             "Send one chunk in each round, the one that has just been added to.",
+        ),
+        WrongSolution(
+            "everything to everybody",
+            _to_everybody,
+            "You swap the whole vector with every other rank. A message takes what is there when it is sent: after the "
+            "first swap that contains what another rank has sent, and contributions are counted twice and more.",
+            "On a ring a rank sends to one neighbour only, a chunk at a time.",
         ),
         WrongSolution(
             "everyone receives first",

@@ -40,11 +40,19 @@ def _known(gradients):
 
 
 def _mean(gradients, samples):
-    return sum(_known(gradients)) / len(gradients)
+    return sum(gradients) / len(gradients)
+
+
+def _mean_with_zeros(gradients, samples):
+    return _mean(_known(gradients), samples)
+
+
+def _empty_shards_counted(gradients, samples):
+    return sum(n / sum(samples) * gradient for n, gradient in zip(samples, gradients, strict=True))
 
 
 def _sum(gradients, samples):
-    return sum(_known(gradients))
+    return sum(gradients)
 
 
 def _mean_of_those_with_samples(gradients, samples):
@@ -52,7 +60,11 @@ def _mean_of_those_with_samples(gradients, samples):
 
 
 def _weighted_sum(gradients, samples):
-    return sum(n * gradient for n, gradient in zip(samples, _known(gradients), strict=True))
+    return sum(n * gradient for n, gradient in zip(samples, gradients, strict=True) if n)
+
+
+def _divided_by_the_ranks(gradients, samples):
+    return _weighted_sum(gradients, samples) / len(samples)
 
 
 def _divided_twice(gradients, samples):
@@ -69,7 +81,7 @@ def _inverse(gradients, samples):
 
 
 def _sums_taken_for_means(gradients, samples):
-    return sum(_known(gradients)) / sum(samples)
+    return sum(gradients) / sum(samples)
 
 
 EXERCISE = Exercise(
@@ -90,6 +102,26 @@ EXERCISE = Exercise(
             "You take the plain mean of the ranks' gradients. That is right only for shards of equal size: with 17 and "
             "16 samples each sample of the second shard would count more than one of the first.",
             "Weigh each gradient with its rank's share of the samples.",
+        ),
+        WrongSolution(
+            "mean of the means, zeros for nothing",
+            _mean_with_zeros,
+            "You take the plain mean of the ranks' gradients, with zeros for a rank without samples. With 17 and 16 "
+            "samples each sample of the second shard would count more than one of the first.",
+            "Weigh each gradient with its rank's share of the samples.",
+        ),
+        WrongSolution(
+            "shards without samples counted",
+            _empty_shards_counted,
+            "Your weights are right, and a rank without samples gets the weight 0. But its gradient is NaN, and "
+            "0 * NaN is NaN.",
+            "Leave out ranks without samples before anything is multiplied: `if n`.",
+        ),
+        WrongSolution(
+            "divided by the ranks, not by the batch",
+            _divided_by_the_ranks,
+            "You weigh with the numbers of samples and divide by the number of ranks. The weights have to sum to 1.",
+            "Divide by the samples of all ranks: sum(samples).",
         ),
         WrongSolution(
             "mean over the ranks that have samples",
