@@ -95,11 +95,12 @@ def test_pause_step_and_stop():
     run.resume()
     run.wait(TIMEOUT_S, until=lambda: sum(isinstance(e, StepLoss) for e in run.events) > 5)
     run.pause()
-    time.sleep(0.3)  # what was under way has been told by then
-    before = run.count
     assert run.state == "paused"
-    time.sleep(0.3)
-    assert run.count == before
+    deadline, before = time.monotonic() + TIMEOUT_S, -1
+    while run.count != before:  # what was under way is still told
+        assert time.monotonic() < deadline, "the run goes on although it is paused"
+        before = run.count
+        time.sleep(0.5)
     run.stop()
     assert run.wait(TIMEOUT_S) == "stopped"
     steps = run.result.steps
