@@ -228,3 +228,10 @@ def test_the_manifest_is_plain_json(tmp_path):
     manifest = json.loads((path / "step-00000005" / "manifest.json").read_text())
     assert (manifest["step"], manifest["ranks"], len(manifest["shards"])) == (5, 3, 3)
     assert manifest["run"]["seed"] == 0
+
+
+def test_an_old_checkpoint_that_is_only_half_removed_counts_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints.shutil, "rmtree", lambda *_, **__: None)
+    for step in (1, 2, 3):
+        save(tmp_path, step)
+    assert checkpoints.complete(tmp_path) == (3, 2)

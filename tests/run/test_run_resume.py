@@ -180,3 +180,13 @@ def test_identity_is_the_course_of_training_not_how_it_is_run():
     a = resume.identity(make("allreduce", 2, {}), job())
     b = resume.identity(make("master", 3, {}), replace(job(), threads=2, steps=9, backend="reference"))
     assert a == b
+
+
+@pytest.mark.parametrize("scheme", ["master", "allreduce"])
+def test_statistics_of_ranks_that_update_nothing_are_kept(tmp_path, scheme):
+    schedule = make(scheme, 2, {}, NORMED)
+    whole = run_on_threads(schedule, job())
+    run_on_threads(schedule, job(tmp_path, steps=4, every=4))
+    again = run_on_threads(schedule, job(tmp_path, resume=True))
+    np.testing.assert_array_equal(again.parameters, whole.parameters)
+    np.testing.assert_array_equal(again.state, whole.state)

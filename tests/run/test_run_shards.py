@@ -95,3 +95,11 @@ def test_a_gap_and_a_missing_slot_are_refused(tmp_path):
         shards.gather(restored, n, ())
     with pytest.raises(LabError, match="no 'slot velocity 0'"):
         shards.gather(restored, n, ("velocity",))
+
+
+def test_other_ranks_begin_with_the_mean_of_the_states():
+    states = {0: np.array([1.0, 4.0]), 1: np.array([3.0, 0.0])}
+    found = shards.Whole(np.zeros(0), {}, np.zeros(0, np.int64), states)
+    for rank, same, wanted in ((1, True, [3, 0]), (1, False, [2, 2]), (2, True, [2, 2])):
+        assert found.state_of(rank, same).tolist() == wanted
+    assert shards.Whole(np.zeros(0), {}, np.zeros(0, np.int64), {}).state_of(0, True) is None
