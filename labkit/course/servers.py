@@ -116,11 +116,10 @@ def race_table(times: Mapping[tuple[str, float], float | None], target: float, c
     for name in dict.fromkeys(name for name, _ in times):
         own = [times[name, rate] for rate in rates]
         best = min((seconds for seconds in own if seconds is not None), default=None)
-        told = ["never" if seconds is None else f"{seconds:.2f}" for seconds in (*own, best)]
-        rows.append((name, *told))
+        rows.append((name, *(None if seconds is None else f"{seconds:.2f}" for seconds in (*own, best))))
     head = ("", *(f"learning rate {rate:g}" for rate in rates), "each at its best")
-    what = f"Seconds to {100 * target:.0f} % (simulated times, real arithmetic, mean of {len(SEEDS)} seeds)"
-    return Table(f"{caption}{': ' if caption else ''}{what}", head, tuple(rows))
+    what = f"seconds to {100 * target:.0f} % (simulated times, real arithmetic, mean of {len(SEEDS)} seeds; –: never)"
+    return Table(f"{caption}: {what}" if caption else what.capitalize(), head, tuple(rows))
 
 
 def best(times: Mapping[tuple[str, float], float | None]) -> dict[str, float]:

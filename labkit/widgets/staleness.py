@@ -102,7 +102,8 @@ def staleness(
         state[key] = within(key, state[key], low, high, whole=True)
     limit = NO_BOUND if bound is None else within("bound", bound, 0, 10**6, whole=True)
     if can_follow(what):
-        view = StalenessView(title=title, state=state)
+        told = f"{title}: {origin(what)}" if hasattr(what, "regime") else title
+        view = StalenessView(title=told, state=state)
         view.follow(what, limit)
         return view
     timeline = getattr(what, "timeline", None) if timeline is None else timeline

@@ -127,8 +127,8 @@ curves_plot(shown, title, f"simulated; link {link.name}, 10 ms of computing", "w
 # %% [markdown]
 # Sixteen workers do sixteen times the samples in seven times the time: most of the gain is gone, and every further
 # worker adds another 7 ms to the step of *all*. In a ring no port carries more than twice the weights, whatever the
-# number of ranks. The server is the first thing to go in a synchronous run. There are two ways out: have more servers,
-# or do not wait for each other.
+# number of ranks. In a synchronous run the server is the first one that cannot keep up. There are two ways out: have
+# more servers, or do not wait for each other.
 #
 # ## Several servers
 #
@@ -247,9 +247,10 @@ question = "Asynchronous, three workers: mean staleness of the updates?"
 predict("mean-staleness", question=question, unit="versions")
 
 # %% [markdown]
-# Watch it live. The bars say where the time of every rank goes; *Pause*, *Step* and *Stop* hold all ranks between two
-# steps. Below it every update as it is made: which version of the weights each worker computed with, and how stale its
-# update was.
+# Watch it live. The bars say where the time of every rank goes. Below them every update as it is made: which version of
+# the weights each worker computed with, and how stale its update was. Sixty steps are over in a second or two (*Play*
+# shows them again, slowly). Say `steps=600`, and there is time for *Pause*, *Step* and *Stop*, which hold all ranks
+# between two steps.
 
 # %%
 asynchronous = build("parameter-server", mlp, ranks=4, batch=48, mode="async")
@@ -321,8 +322,8 @@ lab.modes_table(schedules, {name: results[name] for name in modes}, costs)
 # %% [markdown]
 # Without waiting a step is shorter, by a third in the simulation: pushes come when there is room, and while one worker
 # is being answered another one sends. (Measured, it is less where other programs want the cores as well.) With bound 1
-# nearly all of that is gone: the fast worker soon is one step ahead, and waits. And these workers are nearly equally
-# fast. What if one is not?
+# some or nearly all of that is lost again: a fast worker soon is a step ahead, and waits. And these workers are nearly
+# equally fast. What if one is not?
 #
 # ### A straggler
 #
@@ -342,7 +343,7 @@ done = {name: lab.updates_by(one, 1.0) for name, one in learned.items()}
 reveal("straggler", modelled=done["async"] / (3 * done["sync"]), unit="times")
 
 # %% [markdown]
-# Six steps of every worker, once synchronous, once not (simulated). Dotted is waiting:
+# Six steps of every worker, once synchronous, once not (simulated). Grey is waiting:
 
 # %%
 timeline(simulate(schedules["sync"], slow_costs, 6), title="sync, rank 3 is slow")
@@ -361,7 +362,9 @@ timeline(simulate(schedules["async"], slow_costs, 6), title="async, rank 3 is sl
 # How far apart are they, for the asynchronous run that you watched?
 
 # %%
-runs = {name: retrace(schedules[name], long, results[name].staleness, results[name].timeline) for name in modes}
+runs = {}
+for name, schedule in schedules.items():
+    runs[name] = retrace(schedule, long, results[name].staleness, results[name].timeline)
 apart = abs(runs["async"].parameters - results["async"].parameters).max()
 print(f"largest difference of {mlp.parameters:,} weights: {apart}")
 
@@ -385,9 +388,9 @@ server_plots.learning_plot(runs, 0.95, "Workers of 8, 10 and 12 ms, learning rat
 server_plots.learning_table(runs, 0.95, "Workers of 8, 10 and 12 ms, learning rate 0.2")
 
 # %% [markdown]
-# The asynchronous run makes most updates and learns least. Its gradients point downhill from where the weights *were*,
-# two updates ago; with large steps that is no longer downhill. (Momentum makes it worse: it goes on adding up what is
-# out of date already.)
+# The two runs that do not wait make many more updates and learn less. Their gradients point downhill from where the
+# weights *were*, two updates ago; with large steps that is no longer downhill. (Momentum makes it worse: it goes on
+# adding up what is out of date already.)
 #
 # So synchronous training is better? Not so fast. The learning rate of 0.2 was chosen for a synchronous run. Each mode
 # should be run with the learning rate that suits it. Try three, and take the best of each: how long does `async` take
@@ -416,7 +419,7 @@ lab.race_table(times, 0.95, "Workers of 8, 10 and 12 ms")
 # And with the straggler, each at its best?
 
 # %%
-question = "Worker 3 six times slower, best learning rates: async reaches 95 % how many times sooner than sync?"
+question = "Worker 3 six times slower, best rates: 95 % how many times sooner in async than in sync?"
 predict("straggler-race", question=question, unit="times")
 
 # %%

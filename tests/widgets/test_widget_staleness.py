@@ -129,7 +129,10 @@ def test_a_run_may_tell_of_its_updates_in_its_result():
     records, timeline = made()
     run = BackgroundRun(iter(timeline.events), paused=True)
     run.result = None
+    assert staleness(run).title == "Staleness of updates"
+    run.regime, run.origin, run.link = "emulated", "measured here", "slow"
     view = staleness(run)
+    assert view.title == "Staleness of updates: emulated, measured here, link slow"
     assert view.info["count"] == 0
     run.result = SimpleNamespace(staleness=tuple(records))
     run.resume()
