@@ -128,6 +128,17 @@ def test_from_any_rank_messages_keep_their_order(clock):
         assert [int(b[1]) for b in buffers if b[0] == worker] == [0, 1]
 
 
+def test_from_any_rank_what_arrives_first_comes_first_though_it_was_sent_later(clock):
+    server, one, two = ranks(3)
+    buffers = [np.zeros(1000, np.float32) for _ in range(3)]
+    receives = [server.receive(buffer, ANY, TAG) for buffer in buffers]
+    for number, worker in ((1, one), (2, one), (3, two)):  # the second one waits for its sender's port
+        worker.send(np.full(1000, number, np.float32), 0, TAG)
+    clock.at(10**9)
+    assert all(server.done(r) for r in receives)
+    assert [int(b[0]) for b in buffers] == [1, 3, 2]
+
+
 def test_when_to_ask_again_is_never_after_the_messages_time(clock):
     one, two = ranks(2)
     buffer = np.zeros(1000, np.float32)
@@ -260,3 +271,13 @@ def test_after_a_failure_a_rank_leaves_at_once(clock):
     one.give_up()
     one._driver.join(10)
     assert left and not one._driver.is_alive()
+
+
+def test_data_that_is_late_is_looked_for_again_and_again_but_not_without_a_pause(clock):
+    one, two = ranks(2)
+    received = two.receive(np.zeros(5000, np.float32), 0, TAG)
+    one.send(values(5000), 1, TAG)
+    done, two._arrivals._inner.done = two._arrivals._inner.done, lambda t: done(t) and t.tag != TAG
+    clock.at(10**7)
+    assert not two.done(received) and received.end_ns < clock.now
+    assert clock.now < two.due_ns(received) <= clock.now + 100_000

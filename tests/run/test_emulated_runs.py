@@ -131,3 +131,18 @@ def test_what_was_sent_arrives_though_all_others_have_left():
         assert (ticket.buffer == tag).all()
     with pytest.raises(LabError, match="rank 0"):
         two.done(two.receive(np.empty(1, np.float32), 0, 16))
+
+
+def test_a_buffer_is_the_senders_again_though_the_receiver_has_not_asked():
+    one, two = (Emulated(communicator, SLOW) for communicator in connect(2, eager_bytes=0))
+    mine = np.arange(2000, dtype=np.float32)
+    sent = one.send(mine, 1, 8)
+    while not one.done(sent):
+        pass
+    mine[:] = -1
+    received = two.receive(np.empty(2000, np.float32), 0, 8)
+    while not two.done(received):
+        pass
+    assert np.array_equal(received.buffer, np.arange(2000))
+    for communicator in (one, two):
+        communicator.close()

@@ -7,7 +7,9 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.network import zoo
+from labkit.schedule.pieces import arrays, layer_ranges
 from labkit.schemes import SCHEMES, build, cost
+from labkit.schemes.cuts import ahead, back
 
 LENET = zoo.get("lenet5")
 REFUSED = [
@@ -148,3 +150,12 @@ def test_the_files_have_the_same_parts_in_the_same_order(name):
 def parts(text: str) -> list[ast.stmt]:
     """Functions and constants of a file, in order."""
     return [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.Assign)]
+
+
+def test_layers_without_weights_go_with_the_neighbours_that_have_some():
+    network = zoo.get("mlp")  # begins with a Flatten
+    pieces = arrays(network)
+    assert not layer_ranges(network)[0].values
+    assert back(network, pieces)[-1].first == 0 == ahead(network, pieces)[0].first
+    assert back(network, pieces)[0].end == len(network) == ahead(network, pieces)[-1].end
+    assert sorted(n for cut in back(network, pieces) for n in cut.pieces) == list(range(len(pieces)))

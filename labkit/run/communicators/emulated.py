@@ -35,6 +35,7 @@ from labkit.run.cpu_use import Meter
 from labkit.run.tags import STAMP, carries_payload
 
 LEAST_LOOK_NS = 100_000  # between two looks at a message whose data is not here
+LATE_LOOK_NS = 20_000  # the same where its time has passed: to sleep for, lest it keep the sender from a core
 LEAST_NAP_NS, MOST_NAP_NS = 200_000, 1_000_000  # the same where nobody waits for it any more
 FLUSH_NS = 60_000_000_000
 
@@ -145,7 +146,9 @@ class Emulated:
         if ticket.message is None:  # it was not sent yet, or only just now
             return now + (all_ns * 3 // 4 if is_inside(ticket.buffer) else all_ns // 2)
         due = ticket.message.arrival_ns + ticket.message.held_ns if ticket.end_ns is None else ticket.end_ns
-        return due if ticket.complete else min(due, soon)
+        if ticket.complete:
+            return due
+        return min(due, soon) if due > now else now + LATE_LOOK_NS
 
     def punctual_ns(self) -> int:
         """The time that it would be in this lane, had it been woken in time."""
