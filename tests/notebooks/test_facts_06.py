@@ -21,6 +21,7 @@ from labkit.widgets.parallel_plots import use_of
 
 LENET5 = zoo.get("lenet5")
 SLOW = parse_link("emulated:2000,25")
+WHOLE = {"overlap": False}
 CORE = Costs(flops_costs(LENET5, 30e9), SLOW, overhead_s=30e-6)
 
 
@@ -93,6 +94,11 @@ def test_master_and_seven_workers():
     assert use_of(timeline, 7)[0] == pytest.approx(0.06, abs=0.003)
     message = SLOW.seconds(4 * LENET5.parameters)
     assert message == pytest.approx(0.012, abs=2e-4) and 2 * message == pytest.approx(0.024, abs=3e-4)
+    ring, master = (
+        build(name, LENET5, ranks=2, batch=720, **how) for name, how in (("allreduce", WHOLE), ("master", {}))
+    )
+    assert traffic(ring).of(0).bytes == traffic(master).of(0).bytes
+    assert step_of(master) - step_of(ring) == pytest.approx(1e3 * (message - SLOW.latency_s), abs=0.3)
     alone = simulate(build("single", LENET5, 1, 360), CORE).seconds
     assert alone == pytest.approx(0.027, abs=1e-3)
 
@@ -121,6 +127,8 @@ def test_buckets():
     assert set(took) == {1, 2, 3, 5} and min(took, key=took.get) == 2
     first, _ = build("allreduce", LENET5, ranks=2, batch=720, bucket_bytes=65_536).pieces
     assert first.values / LENET5.parameters == pytest.approx(0.96, abs=0.005)
+    work = [sum(phase.of(360) for phase in layer) for layer in CORE.compute.layers]
+    assert sum(work[:6]) / sum(work) == pytest.approx(0.84, abs=0.005)
 
 
 def test_par_of_the_exercise_leaves_room():
