@@ -4,13 +4,14 @@ import os
 import signal
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from labkit.course.retrace import Learned, retrace
 from labkit.engine.background import BackgroundRun
 from labkit.errors import LabError
 from labkit.machine.links import Link
 from labkit.network import Network
+from labkit.run.failure import RankError
 from labkit.run.job import Job
 from labkit.run.mpi_run import StepLoss
 from labkit.run.result import RunResult
@@ -136,7 +137,18 @@ def updates_by(learned: Learned, seconds: float) -> int:
     return int(max(learned.updates[learned.seconds <= seconds], default=0))
 
 
-def kill(run: BackgroundRun, rank: int, step: int) -> str:
+@dataclass(frozen=True)
+class Killed:
+    """The end of a run: in which step, and what was said about it, which is how it prints."""
+
+    step: int
+    said: str
+
+    def __str__(self) -> str:
+        return self.said
+
+
+def kill(run: BackgroundRun, rank: int, step: int) -> Killed:
     """Wait until `rank` is in step `step`, end its process without warning (SIGKILL), and return what the run says.
 
     Where ranks are threads of this process, which nobody can kill, the run is stopped there instead. Raises LabError
@@ -153,7 +165,9 @@ def kill(run: BackgroundRun, rank: int, step: int) -> str:
     else:
         os.kill(processes.board.look(rank).pid, signal.SIGKILL)
     run.wait(KILL_S)
-    return str(run.error) if run.error else f"stopped in step {done}: ranks are threads here, which nobody can kill"
+    if run.error is None:
+        return Killed(done, f"stopped in step {done}: ranks are threads here, which nobody can kill")
+    return Killed(run.error.failure.step if isinstance(run.error, RankError) else done, str(run.error))
 
 
 def _step_of(run: BackgroundRun, rank: int) -> int:

@@ -507,7 +507,8 @@ from tempfile import mkdtemp
 
 saved = replace(job, steps=200, checkpoint_folder=Path(mkdtemp()) / "checkpoints", checkpoint_every=10)
 dying = ranks.begin(one_server, saved)
-print(lab.kill(dying, rank=2, step=45))
+killed = lab.kill(dying, rank=2, step=45)
+print(killed)
 
 # %% [markdown]
 # Nobody hangs. The message names the rank, the step and the instruction, and what the others were waiting for. Two
@@ -523,7 +524,7 @@ fewer = build("parameter-server", mlp, ranks=3, batch=48)
 rest = replace(saved, steps=60, resume=True, slowed_s=lab.sleeping(0.010, 0.010))
 resumed = ranks.run(fewer, rest)
 from_step = min(event.step for event in resumed.timeline.events)
-reveal("lost", measured=45 - from_step, unit="steps")
+reveal("lost", measured=killed.step - from_step, unit="steps")
 
 # %%
 from labkit.course.parallel import apart, one_process

@@ -87,7 +87,7 @@ def test_modes_side_by_side():
 def test_a_run_of_threads_is_stopped_where_it_would_be_killed():
     run = LocalRun(build("parameter-server", MLP, 3, 8), Job(steps=10_000))
     said = lab.kill(run, rank=1, step=5)
-    assert run.over and "threads" in said
+    assert run.over and "threads" in str(said) and said.step >= 5
     with pytest.raises(LabError, match="stopped"):
         lab.kill(run, rank=1, step=10_000)
 

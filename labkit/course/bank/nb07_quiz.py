@@ -18,11 +18,11 @@ QUIZ = Quiz(
             "b",
         ),
         Question(
-            "VGG16 is sharded over 16 servers, each array on one of them. How much less is on the fullest one?",
+            "VGG16 is sharded over 16 servers, each array on one of them. How much of it is on the fullest one?",
             (
-                Choice("A sixteenth is left", "That would need arrays of equal size, or arrays that may be cut."),
-                Choice("About three quarters are left", "Wherever fc1's weights are, there is 74 % of the network."),
-                Choice("It depends on the placement", "Above four servers hardly: no placement cuts fc1."),
+                Choice("About a sixteenth", "That would need arrays of equal size, or arrays that may be cut."),
+                Choice("About three quarters", "Wherever fc1's weights are, there is 74 % of the network."),
+                Choice("It depends on the placement", "Hardly: no placement cuts fc1."),
             ),
             "b",
         ),
