@@ -23,5 +23,12 @@ def version_tag(piece: int) -> int:
 
 
 def carries_payload(tag: int) -> bool:
-    """Whether messages of this tag are counted and, over an emulated link, slowed down; the others are bookkeeping."""
+    """Whether messages of this tag are counted and take the time of their bytes; the others are bookkeeping."""
     return tag >= _FIRST and (tag - _FIRST) % 4 != _VERSION
+
+
+def slowed_down(tag: int) -> bool:
+    """Whether an emulated link holds messages of this tag back. A server's headers are, though they take no time of a
+    port: it must hear of pushes in the order in which their gradients come, or it waits for the wrong one.
+    """
+    return carries_payload(tag) or tag == HEADER

@@ -49,8 +49,8 @@ def test_events_of_a_server():
     timeline = simulate(one_server(2, "async"), costs(seconds(1), *PASS, update_s_per_value=0.25))
     found = [(e.kind, e.start_s, e.end_s, e.bytes_sent, e.bytes_received, e.messages, e.peers) for e in timeline.of(0)]
     assert found == [
-        ("wait", 0, 1, 0, 0, 0, ()),
-        ("communicate", 1, 21, 0, WHOLE, 0, (1,)),
+        ("wait", 0, 2, 0, 0, 0, ()),  # computing, and the way of the first word that a push is coming
+        ("communicate", 2, 21, 0, WHOLE, 0, (1,)),
         ("compute", 21, 30.5, 0, 0, 0, ()),
         ("communicate", 30.5, 30.5, WHOLE, 0, 1, (1,)),
         ("communicate", 30.5, 40, 0, WHOLE, 0, (2,)),

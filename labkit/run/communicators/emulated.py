@@ -32,7 +32,7 @@ from labkit.run.communicators.arrivals import Arrivals, Receiving, is_inside, st
 from labkit.run.communicators.ports import Ports
 from labkit.run.communicators.protocol import Communicator, Ticket
 from labkit.run.cpu_use import Meter
-from labkit.run.tags import STAMP, carries_payload
+from labkit.run.tags import STAMP, carries_payload, slowed_down
 
 LEAST_LOOK_NS = 100_000  # between two looks at a message whose data is not here
 LATE_LOOK_NS = 20_000  # the same where its time has passed: to sleep for, lest it keep the sender from a core
@@ -85,9 +85,9 @@ class Emulated:
 
     def send(self, buffer: np.ndarray, to: int, tag: int) -> Ticket:
         """Start sending a copy of `buffer`, so that it is free again when the port is."""
-        if not carries_payload(tag):
+        if not slowed_down(tag):
             return self.inner.send(buffer, to, tag)
-        ready, held = self._lane_now(), self._held_ns(buffer)
+        ready, held = self._lane_now(), self._held_ns(buffer) if carries_payload(tag) else 0
         kept = [] if is_inside(buffer) else [buffer.copy()]
         with self._lock:
             free = self._ports.take(ready, held)
@@ -101,7 +101,7 @@ class Emulated:
 
     def receive(self, buffer: np.ndarray, source: int, tag: int) -> Ticket:
         """Start receiving."""
-        if not carries_payload(tag):
+        if not slowed_down(tag):
             return self.inner.receive(buffer, source, tag)
         ready = self._lane_now()
         with self._lock:

@@ -6,6 +6,7 @@ an instruction handed to the network lane (`_issue`), a push (`Server.announce`)
 
 from collections import defaultdict, deque
 from collections.abc import Generator
+from functools import partial
 from heapq import heappush
 
 from labkit.schedule.costs import Costs
@@ -82,7 +83,7 @@ class Served:
                 self.reads[piece] = (step, self.versions[piece])
 
     def push(self, lane: Lane, now: float) -> Going:
-        """Gradients to a server; to the rank's own they are there at once. The server is told when they leave."""
+        """Gradients to a server; to the rank's own they are there at once."""
         step, _, operation = lane.at
         network, piece, server = self.world.network, operation.piece, operation.peer
         if self.world.overhead_s:
@@ -92,9 +93,11 @@ class Served:
         read_in, version = self.reads.get(piece, (-1, 0))
         self.open[piece] += 1
         push = (self.rank, step, piece, operation.size, version if read_in == step else self.versions[piece])
-        self.world.servers[server].announce(push, now)
+        announce = self.world.servers[server].announce
         if server == self.rank:
+            announce(push, now)
             return now
+        network.send_ahead(now, self.rank, server, partial(announce, push))
         return (yield network.send(now, self.rank, server, network.channel(self.rank, server, operation.tag), push[3]))
 
     def pull(self, lane: Lane, now: float) -> Going:

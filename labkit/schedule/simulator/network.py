@@ -56,6 +56,17 @@ class SimulatedNetwork:
         heappush(self.heap, (start, next(self.numbers), partial(self._deliver, to, channel, held_s)))
         return start + held_s
 
+    def send_ahead(self, now: float, rank: int, to: int, callback: Callback) -> None:
+        """Call back when a message of no bytes is there that goes directly before the next one of `rank` to `to`."""
+        start = self.out[rank][0]
+        if start <= now:
+            self._reach(to, callback, now)
+        else:
+            heappush(self.heap, (start, next(self.numbers), partial(self._reach, to, callback)))
+
+    def _reach(self, to: int, callback: Callback, start: float) -> None:
+        heappush(self.heap, (max(start + self.latency_s, self.into[to][0]), next(self.numbers), callback))
+
     def _deliver(self, to: int, channel: int, held_s: float, start: float) -> None:
         """Called in the order of `start`: as every message takes the same latency, in the order of arrival too."""
         ports, reached = self.into[to], start + self.latency_s

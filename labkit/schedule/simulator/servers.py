@@ -1,7 +1,8 @@
 """The server lane of a rank: takes pushes in the order in which they leave, updates, and answers with the weights.
 
-A push is announced when it leaves (`run.server` sends a few bytes ahead, which take no time here); the server then
-waits for the one that was announced first. Answers leave while it goes on with the next.
+A push is announced by a few bytes ahead of it, which take no time of a port; so the server hears of pushes in the order
+in which they come. It waits for the one that was announced first, but takes one of its rank's own worker before.
+Answers leave while it goes on with the next.
 
 sync: the gradients of a piece are added up over its workers, in the order of their ranks; when all are, the server
 updates, and answers them all. async: updates with each, and answers. ssp with bound s: the same, but the answer is
@@ -42,7 +43,7 @@ class Server:
         self.lane.wake(world.network, 0.0)
 
     def announce(self, push: Push, now: float) -> None:
-        """A push leaves its worker."""
+        """A push is about to come, or here already if it is of the rank's own worker."""
         self.announced.append(push)
         if self.idle:
             self.idle = False
@@ -58,7 +59,7 @@ class Server:
                     self.idle, start = True, now
                     now = yield None
                     world.note(lane, start, now, "wait", NO_ROWS)
-                push, start = self.announced.popleft(), now
+                push, start = self._next(), now
                 if push[0] != self.rank:
                     now = yield from self._receive(push, now)
                     world.note(lane, start, now, "communicate", _exchanged(self.rank, (), push[0], push[3]), 1)
@@ -71,6 +72,14 @@ class Server:
                     world.note(lane, now, now, "communicate", _exchanged(self.rank, tuple(answered), -1, push[3]), 3)
         lane.at = None
         yield None
+
+    def _next(self) -> Push:
+        """The push to take: of the rank's own worker, which is here already, or the one that was announced first."""
+        own = next((push for push in self.announced if push[0] == self.rank), None)
+        if own is None:
+            return self.announced.popleft()
+        self.announced.remove(own)
+        return own
 
     def _receive(self, push: Push, now: float) -> Going:
         network = self.world.network
