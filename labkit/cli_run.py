@@ -63,7 +63,7 @@ def _explain(error: Exception) -> tuple[str, str]:
 
 def _complain(what: str, instead: str) -> None:
     """One line; of several processes that a launcher has started, the first one says it."""
-    from labkit.run.mpi_library import joined
+    from labkit.run.mpi.library import joined
 
     place = joined()
     if place is not None and place[0] > 0:

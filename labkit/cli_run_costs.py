@@ -47,8 +47,8 @@ def _from_file(file: str, schedule, job) -> Known:
 
 
 def _measured(anew: bool, schedule, job, threads_only: bool, company) -> Known:
-    from labkit.run.calibration import costs_for
-    from labkit.run.calibrations import ALONE, Kept, kind_for
+    from labkit.run.calibration.kept import ALONE, Kept, kind_for
+    from labkit.run.calibration.value import costs_for
     from labkit.schedule.costs import costs_document, costs_from
 
     virtual = job.compute is not None

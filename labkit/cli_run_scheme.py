@@ -83,7 +83,7 @@ def run(
     mpiexec or srun, is one of them.
     """
     given = locals()
-    from labkit.run.joined_run import started_by_launcher
+    from labkit.run.mpi.joined_run import started_by_launcher
 
     place = started_by_launcher()
     try:
@@ -112,7 +112,7 @@ def _alone(given: dict) -> Ran:
 
 def _among(given: dict, place: tuple[int, int]) -> Ran | None:
     """A run of which this process is one rank; None but on rank 0."""
-    from labkit.run.joined_run import meet, run_among
+    from labkit.run.mpi.joined_run import meet, run_among
 
     rank, ranks = place
     company, (schedule, job) = meet(lambda: asked(given, ranks))
@@ -129,14 +129,14 @@ def _with_compute(job, known):
 
 
 def _on_mpi(schedule, job, progress):
-    from labkit.run.mpi_run import run_on_mpi
+    from labkit.run.mpi.run import run_on_mpi
 
     return run_on_mpi(schedule, job, progress=progress)
 
 
 def _on_threads(schedule, job, progress):
-    from labkit.run.hooks import Hooks
     from labkit.run.local import run_on_threads
+    from labkit.run.rank.hooks import Hooks
 
     def told(step: int, state) -> None:
         progress((step + 1) / job.steps, f"step {step + 1} of {job.steps}")
@@ -161,7 +161,7 @@ def _bar(schedule, job, shown: bool = True):
 
 
 def _interrupted(folder: str | None) -> int:
-    from labkit.run import checkpoints
+    from labkit.run.checkpoint import files as checkpoints
 
     step = checkpoints.latest(folder) if folder else None
     kept = f"the checkpoint of step {step} is in {folder} — go on with the same command and --resume"

@@ -18,9 +18,9 @@ from labkit.engine.optimizers import Momentum
 from labkit.kernels.executors import Executor
 from labkit.machine.gpu_choice import visible
 from labkit.network import zoo
+from labkit.run.gpu.nccl_start import SEVERAL
 from labkit.run.job import Job
 from labkit.run.local import run_on_threads
-from labkit.run.nccl_start import SEVERAL
 from labkit.run.result import RunResult
 from labkit.schemes import registry
 
@@ -99,7 +99,7 @@ def _run(executor, network, batch, steps, kind, ranks, exchange, algorithm) -> R
     )
     if kind == "threads":
         return run_on_threads(schedule, job)
-    from labkit.run.mpi_run import run_on_mpi
+    from labkit.run.mpi.run import run_on_mpi
 
     with _environment(SEVERAL, "1" if exchange == "shared" else None):
         return run_on_mpi(schedule, job)

@@ -28,16 +28,16 @@ import numpy as np  # noqa: E402 (found through the line above)
 from labkit.machine.links import Link, parse_link  # noqa: E402
 from labkit.machine.processor import load_average, usable_cores  # noqa: E402
 from labkit.network import Dense, Network, chain  # noqa: E402
-from labkit.run.clock import now_ns, sleep_until  # noqa: E402
+from labkit.run.calibration.cpu_use import CpuUse, Meter, cpu_share  # noqa: E402
+from labkit.run.calibration.ping_pong import arrive  # noqa: E402
 from labkit.run.communicators.emulated import Emulated  # noqa: E402
 from labkit.run.communicators.protocol import Communicator  # noqa: E402
 from labkit.run.communicators.threads import connect  # noqa: E402
-from labkit.run.cpu_use import CpuUse, Meter, cpu_share  # noqa: E402
-from labkit.run.hooks import Hooks  # noqa: E402
-from labkit.run.interpreter import Interpreter  # noqa: E402
 from labkit.run.job import Job  # noqa: E402
-from labkit.run.launch import call_on_ranks  # noqa: E402
-from labkit.run.ping_pong import arrive  # noqa: E402
+from labkit.run.mpi.launch import call_on_ranks  # noqa: E402
+from labkit.run.rank.clock import now_ns, sleep_until  # noqa: E402
+from labkit.run.rank.hooks import Hooks  # noqa: E402
+from labkit.run.rank.interpreter import Interpreter  # noqa: E402
 from labkit.run.tags import CONTROL  # noqa: E402
 from labkit.schedule import Piece, Schedule  # noqa: E402
 from labkit.schedule.costs import Costs, no_compute  # noqa: E402

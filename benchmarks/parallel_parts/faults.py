@@ -19,11 +19,12 @@ import numpy as np
 from labkit.engine.optimizers import get
 from labkit.machine.processor import SHARED_MEMORY
 from labkit.network import zoo
-from labkit.run import checkpoints, processes
+from labkit.run.checkpoint import files as checkpoints
 from labkit.run.failure import RankError
 from labkit.run.job import Job
 from labkit.run.local import run_on_threads
-from labkit.run.mpi_run import MpiRun, run_on_mpi
+from labkit.run.mpi import processes
+from labkit.run.mpi.run import MpiRun, run_on_mpi
 from labkit.schedule import Schedule
 from labkit.schemes import registry
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from labkit.engine.optimizers import SGD
 from labkit.network import Dense, Flatten, Softmax, chain
-from labkit.run.interpreter import Interpreter
+from labkit.run.calibration.ping_pong import ping_pong
 from labkit.run.job import Job
-from labkit.run.launch import call_on_ranks
 from labkit.run.local import run_on_threads
-from labkit.run.ping_pong import ping_pong
+from labkit.run.mpi.launch import call_on_ranks
+from labkit.run.rank.interpreter import Interpreter
 from labkit.schedule import Piece, Schedule
 from labkit.schedule.schedule import program
 

@@ -13,16 +13,16 @@ from pathlib import Path
 from labkit.machine.links import parse_link
 from labkit.network import Network, zoo
 from labkit.network import from_document as network_from
+from labkit.run.calibration.cpu_use import Meter
 from labkit.run.communicators.emulated import Emulated
 from labkit.run.communicators.protocol import Communicator
-from labkit.run.cpu_use import Meter
-from labkit.run.hooks import Hooks
-from labkit.run.interpreter import Interpreter
 from labkit.run.job import Job
-from labkit.run.launch import call_on_ranks
-from labkit.run.rank_result import RankResult
-from labkit.run.state import RankState
-from labkit.run.warm_up import warm_up
+from labkit.run.mpi.launch import call_on_ranks
+from labkit.run.rank.hooks import Hooks
+from labkit.run.rank.interpreter import Interpreter
+from labkit.run.rank.result import RankResult
+from labkit.run.rank.state import RankState
+from labkit.run.rank.warm_up import warm_up
 from labkit.schedule import Schedule
 from labkit.schedule.costs import costs_from
 from labkit.schemes import registry

@@ -7,9 +7,9 @@ from time import perf_counter
 
 from labkit.network import zoo
 from labkit.run import cluster
-from labkit.run.cluster_run import run_on_cluster
+from labkit.run.cluster.run import run_on_cluster
 from labkit.run.job import Job
-from labkit.run.mpi_run import run_on_mpi
+from labkit.run.mpi.run import run_on_mpi
 from labkit.schemes import registry
 
 

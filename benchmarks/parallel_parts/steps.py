@@ -15,8 +15,8 @@ from statistics import mean, median
 from labkit.machine.links import parse_link
 from labkit.machine.processor import load_average, usable_cores
 from labkit.network import zoo
-from labkit.run.calibrate import calibrate, calibrate_on_mpi
-from labkit.run.calibration import Calibration
+from labkit.run.calibration.measure import calibrate, calibrate_on_mpi
+from labkit.run.calibration.value import Calibration
 from labkit.schedule import Schedule
 from labkit.schedule.costs import Costs, costs_document
 from labkit.schedule.simulate import simulate

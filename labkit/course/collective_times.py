@@ -12,9 +12,9 @@ from labkit.limits import collectives as closed
 from labkit.machine.links import Link
 from labkit.network import zoo
 from labkit.network.graph import FLOAT_BYTES
-from labkit.run.feed import training_samples
 from labkit.run.job import Job
 from labkit.run.local import run_on_threads
+from labkit.run.rank.feed import training_samples
 from labkit.schedule import Schedule, Timeline, parse
 from labkit.schedule.pieces import Piece
 from labkit.schedule.simulate import collective_seconds

@@ -16,7 +16,7 @@ from labkit.course.exercise import is_stub_value
 from labkit.errors import LabError
 from labkit.run.communicators.protocol import Communicator
 from labkit.run.communicators.threads import connect
-from labkit.run.waiting import Patience, wait
+from labkit.run.rank.waiting import Patience, wait
 from labkit.schedule.collectives import Move
 
 HERE, PROCESSES = "ranks of one process", "processes under MPI"
@@ -128,7 +128,7 @@ def on_processes(programs: Sequence[Sequence[Move]], values: int) -> np.ndarray:
 
     Raises LabError where they do not end within TIMEOUT_S.
     """
-    from labkit.run.cluster_run import call_on_cluster
+    from labkit.run.cluster.run import call_on_cluster
 
     orders = {"values": values, "programs": [[list(move) for move in moves] for moves in programs]}
     told = call_on_cluster(f"{__name__}:on_rank", orders, timeout_s=2 * TIMEOUT_S)
@@ -136,7 +136,7 @@ def on_processes(programs: Sequence[Sequence[Move]], values: int) -> np.ndarray:
 
 
 def on_rank(seat) -> None:
-    """What each process does (`seat`: see `run.rank_main.Seat`); tells what it holds at the end."""
+    """What each process does (`seat`: see `run.mpi.rank_main.Seat`); tells what it holds at the end."""
     orders = seat.arguments
     vector = vectors(seat.ranks, orders["values"])[seat.rank]
     moves = [

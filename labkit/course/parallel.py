@@ -22,12 +22,13 @@ from labkit.engine import Model
 from labkit.errors import LabError
 from labkit.machine.links import Link
 from labkit.network import Network, zoo
-from labkit.run import cluster, cluster_record
-from labkit.run.cluster_processes import alive
+from labkit.run import cluster
+from labkit.run.calibration.layer_times import compute_costs
+from labkit.run.cluster import record as cluster_record
+from labkit.run.cluster.processes import alive
 from labkit.run.job import Job
-from labkit.run.layer_times import compute_costs
 from labkit.run.local_run import LocalRun
-from labkit.run.mpi_run import MpiRun
+from labkit.run.mpi.run import MpiRun
 from labkit.run.result import RunResult
 from labkit.schedule import Schedule
 from labkit.schedule.costs import Costs
@@ -61,7 +62,7 @@ class Ranks:
         return self
 
     def run(self, schedule: Schedule, job: Job, **how) -> RunResult:
-        """Run `schedule` for `job.steps` steps. how: as for `run.mpi_run.run_on_mpi` (on_event, stop, ...).
+        """Run `schedule` for `job.steps` steps. how: as for `run.mpi.run.run_on_mpi` (on_event, stop, ...).
 
         A schedule of more ranks than there are is run by threads of this process. Raises what the run raises.
         """
@@ -69,10 +70,10 @@ class Ranks:
         if schedule.size != self.count or self.where == THREADS:
             return on_threads(schedule, job, **how)
         if self.where == OWN:
-            from labkit.run.mpi_run import run_on_mpi
+            from labkit.run.mpi.run import run_on_mpi
 
             return run_on_mpi(schedule, job, **how)
-        from labkit.run.cluster_run import run_on_cluster
+        from labkit.run.cluster.run import run_on_cluster
 
         if not cluster.status().up:
             self._start()
@@ -106,7 +107,7 @@ class Ranks:
 
     def _load(self) -> None:
         """Have the ranks load what a first run would have to load."""
-        from labkit.run.cluster_run import run_on_cluster
+        from labkit.run.cluster.run import run_on_cluster
 
         with suppress(LabError):  # it will show in the first run that matters
             run_on_cluster(build("allreduce", zoo.get("lenet5"), self.count, 8 * self.count), Job(steps=1))
@@ -190,7 +191,7 @@ def gradient_of(model: Model, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def costs_here(network: Network, link: Link, batches: tuple[int, int]) -> Costs:
     """What a rank with one core of this machine needs, measured at two batch sizes, with `link` between ranks.
 
-    A short form of `run.calibrate`: it takes the link as it is given, and measures no messages.
+    A short form of `run.calibration.measure`: it takes the link as it is given, and measures no messages.
     """
     compute, _ = compute_costs(Model(network, batch=batches[1], threads=1), batches)
     return Costs(compute, link, _additions_per_s(), MESSAGE_S)

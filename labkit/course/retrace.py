@@ -20,8 +20,8 @@ from labkit.data import load
 from labkit.engine import Model
 from labkit.engine.passes import Pass
 from labkit.errors import LabError
-from labkit.run.feed import Feed, training_samples
 from labkit.run.job import Job
+from labkit.run.rank.feed import Feed, training_samples
 from labkit.schedule import Schedule, Timeline
 from labkit.schedule.costs import Costs
 from labkit.schedule.simulate import simulate, simulated_staleness

@@ -13,7 +13,7 @@ from labkit.machine.links import Link
 from labkit.network import Network
 from labkit.run.failure import RankError
 from labkit.run.job import Job
-from labkit.run.mpi_run import StepLoss
+from labkit.run.mpi.run import StepLoss
 from labkit.run.result import RunResult
 from labkit.schedule import Schedule
 from labkit.schedule.costs import Costs, no_compute

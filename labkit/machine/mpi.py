@@ -60,11 +60,11 @@ def first_library() -> dict[str, str] | None:
 
 
 def try_ranks(timeout_s: float = START_TIMEOUT_S) -> dict:
-    """Start two ranks and end them again: what `labkit.run.mpi_check` finds, or {'fault', 'advice'}."""
+    """Start two ranks and end them again: what `labkit.run.mpi.check` finds, or {'fault', 'advice'}."""
     if not hasattr(os, "fork"):
         return {"missing": "no ranks under MPI on this system: they run as threads"}
     try:
-        command = [sys.executable, "-m", "labkit.run.mpi_check"]
+        command = [sys.executable, "-m", "labkit.run.mpi.check"]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
         return json.loads(ran.stdout)
     except subprocess.TimeoutExpired:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from labkit.errors import LabError
-from labkit.run.board import ALL, NOBODY, RUNNING, WAITING, RankView
+from labkit.run.mpi.board import ALL, NOBODY, RUNNING, WAITING, RankView
 
 Spelling = Callable[[int, int], str]  # (rank, position) -> the instruction there
 MOST_SHOWN = 6

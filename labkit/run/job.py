@@ -20,7 +20,7 @@ class Job:
     steps: of training; epochs begin anew as often as they must. seed: of weights and order. backend: as for a `Model`.
     dtype: 'float32', or 'float64' on the reference backend. threads: BLAS threads of each rank. loss: a name of
     `engine.losses`. timeout_s: longest time that any one wait may take. link: the emulated network, None for the real
-    one. compute: seconds that computing takes, which is then slept through (`run.virtual`); None for computing.
+    one. compute: seconds that computing takes, which is then slept through (`run.rank.virtual`); None for computing.
     slowed_s: seconds that each rank sleeps in every forward pass, on top of what it computes: processors that are
     slowed down on purpose as the network is, and unequally if you like; () for none. checkpoint_folder: where
     checkpoints go, None for none; checkpoint_every: steps between them. resume: go on from the last complete one there.

@@ -9,21 +9,21 @@ from time import perf_counter
 from labkit.data import Split
 from labkit.engine.threads import limit
 from labkit.errors import LabError
-from labkit.run.board import NOBODY
+from labkit.run.checkpoint.resume import with_checkpoints
 from labkit.run.communicators.emulated import Emulated
 from labkit.run.communicators.protocol import Communicator
 from labkit.run.communicators.threads import EAGER_BYTES, connect
 from labkit.run.failure import Doing, Failure, RankError
-from labkit.run.feed import training_samples
-from labkit.run.hooks import Hooks
-from labkit.run.interpreter import Interpreter
 from labkit.run.job import Job
-from labkit.run.rank_result import RankResult, merge
+from labkit.run.mpi.board import NOBODY
+from labkit.run.rank.feed import training_samples
+from labkit.run.rank.hooks import Hooks
+from labkit.run.rank.interpreter import Interpreter
+from labkit.run.rank.result import RankResult, merge
+from labkit.run.rank.state import RankState
+from labkit.run.rank.waiting import LaneError, quick_switches
+from labkit.run.rank.warm_up import warm_up
 from labkit.run.result import RunResult
-from labkit.run.resume import with_checkpoints
-from labkit.run.state import RankState
-from labkit.run.waiting import LaneError, quick_switches
-from labkit.run.warm_up import warm_up
 from labkit.schedule import Event, Schedule
 from labkit.schedule.validate import validate
 

@@ -1,4 +1,4 @@
-"""A run of threads in the background: what `mpi_run.MpiRun` is with processes, for machines without MPI.
+"""A run of threads in the background: what `mpi.run.MpiRun` is with processes, for machines without MPI.
 
 The threads hand over what they have to tell, and wait while nobody takes it: so a run that is paused stands still soon
 after, each thread wherever it is. Pause it for no longer than the job's `timeout_s`.
@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 
 from labkit.engine.background import BackgroundRun
 from labkit.machine.processor import usable_cores
-from labkit.run.hooks import Hooks
 from labkit.run.job import Job
 from labkit.run.local import run_on_threads
-from labkit.run.mpi_run import StepLoss
+from labkit.run.mpi.run import StepLoss
+from labkit.run.rank.hooks import Hooks
+from labkit.run.rank.state import RankState
 from labkit.run.result import RunResult
-from labkit.run.state import RankState
 from labkit.schedule import Event, Schedule
 from labkit.schedule.staleness import Stale
 

@@ -20,7 +20,7 @@ def can_start() -> bool:
     try:
         import ipyparallel  # noqa: F401
 
-        from labkit.run.mpi_library import launcher
+        from labkit.run.mpi.library import launcher
 
         return launcher() is not None
     except (ImportError, LabError):

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from labkit.errors import LabError
-from labkit.run import checkpoints, mpi_library
+from labkit.run.checkpoint import files as checkpoints
+from labkit.run.mpi import library as mpi_library
 
 WORDS = ("allreduce", "--network", "lenet5", "--ranks", "2", "--batch", "8", "--steps", "1000000", "--no-predict")
 PATIENCE_S = 60

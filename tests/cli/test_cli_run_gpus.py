@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from labkit.run.gpu_places import Place
+from labkit.run.gpu.places import Place
 
 WORDS = ("run", "allreduce", "--network", "lenet5", "--ranks", "2", "--batch", "7", "--steps", "1", "--on", "threads")
 REMARK = "ranks 0 and 1 share one NVIDIA Test: their kernels take turns"
@@ -14,7 +14,7 @@ REMARK = "ranks 0 and 1 share one NVIDIA Test: their kernels take turns"
 def shared(monkeypatch):
     """Two ranks that share a GPU, as far as anybody is told."""
     monkeypatch.setattr(
-        "labkit.run.gpu_places.take",
+        "labkit.run.gpu.places.take",
         lambda schedule, job, communicator, _: Place("NVIDIA Test", (1 - communicator.rank,), None, (REMARK,)),
     )
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from labkit.errors import LabError
-from labkit.run import mpi_library
+from labkit.run.mpi import library as mpi_library
 
 WORDS = ("--network", "lenet5", "--batch", "7", "--steps", "3", "--timeout", "20", "--no-predict")
 

@@ -9,8 +9,8 @@ import pytest
 from labkit.errors import LabError
 from labkit.machine.links import Link
 from labkit.network import zoo
-from labkit.run import mpi_library
-from labkit.run.calibration import Calibration
+from labkit.run.calibration.value import Calibration
+from labkit.run.mpi import library as mpi_library
 from labkit.schedule.costs import Costs, flops_costs, save_costs
 from labkit.schedule.simulate import simulate
 from labkit.schedule.traffic import traffic
@@ -164,7 +164,7 @@ def calibrated(monkeypatch, tmp_path):
         about = (network.name, backend, threads, "float32", "a machine", "threads of one process")
         return Calibration(*about, costs, ((4, 1e-5),), (4, 32), 1e9, 0.0, 0.0, 2)
 
-    monkeypatch.setattr("labkit.run.calibrations.calibrate", calibrate)
+    monkeypatch.setattr("labkit.run.calibration.kept.calibrate", calibrate)
     return measured
 
 
@@ -220,7 +220,7 @@ def test_table_for_people(run):
 
 
 def test_more_ranks_than_cores_prove_nothing(document, run, monkeypatch):
-    monkeypatch.setattr("labkit.run.rank_result.usable_cores", lambda: 2)
+    monkeypatch.setattr("labkit.run.rank.result.usable_cores", lambda: 2)
     assert document("master", "--ranks", "3")["oversubscribed"] is True
     assert "3 ranks share 2 cores: these times prove nothing" in run("master", "--ranks", "3").out
 

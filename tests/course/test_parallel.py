@@ -12,9 +12,10 @@ from labkit.course import parallel
 from labkit.errors import LabError
 from labkit.machine.links import parse_link
 from labkit.network import zoo
-from labkit.run import cluster, cluster_record
-from labkit.run.cluster_processes import stamp
-from labkit.run.cluster_record import Engine, Record
+from labkit.run import cluster
+from labkit.run.cluster import record as cluster_record
+from labkit.run.cluster.processes import stamp
+from labkit.run.cluster.record import Engine, Record
 from labkit.run.job import Job
 from labkit.schedule.costs import Costs, flops_costs
 from labkit.schedule.schedule import program

@@ -5,8 +5,8 @@ import numpy as np
 from labkit.data import Split, batches
 from labkit.engine.model import Model
 from labkit.network import Conv, Dense, Dropout, Flatten, MaxPool, Network, ReLU, Softmax, Tanh, chain
-from labkit.run.feed import training_samples
 from labkit.run.job import Job
+from labkit.run.rank.feed import training_samples
 from labkit.schedule import Piece, Schedule, equal_shares
 from labkit.schedule.pieces import arrays, buckets, chunks, layer_ranges, whole
 from labkit.schedule.schedule import program

@@ -1,4 +1,4 @@
-"""What the ranks of the tests do: small programs that `run.processes` starts by name."""
+"""What the ranks of the tests do: small programs that `run.mpi.processes` starts by name."""
 
 import os
 import signal

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from labkit.errors import LabError
-from labkit.run import mpi_library, processes
-from labkit.run.rank_main import stream_file
-from labkit.run.stream import Tail
-from labkit.run.watch import STALLED_S, Watch
+from labkit.run.mpi import library as mpi_library
+from labkit.run.mpi import processes
+from labkit.run.mpi.rank_main import stream_file
+from labkit.run.mpi.stream import Tail
+from labkit.run.mpi.watch import STALLED_S, Watch
 
 TIMEOUT_S = 40
 

@@ -89,7 +89,7 @@ class World:
         gpu = SimpleNamespace(put=ARRAYS.put, get=ARRAYS.get)
         monkeypatch.setattr("labkit.kernels.executors.here.executor", lambda name: gpu)
         monkeypatch.setattr("labkit.kernels.executors.side_line.SideLine", lambda: self)
-        monkeypatch.setattr("labkit.run.nccl_start.library", self._library)
+        monkeypatch.setattr("labkit.run.gpu.nccl_start.library", self._library)
 
     handle = 99
 

@@ -11,13 +11,13 @@ from labkit.engine.optimizers import SGD
 from labkit.errors import LabError
 from labkit.machine.links import Link, parse_link
 from labkit.network import zoo
-from labkit.run import calibrate as measuring
-from labkit.run.calibrate import calibrate, default_batches
-from labkit.run.calibration import Calibration, document, from_document, load, predict, save, slowed
+from labkit.run.calibration import measure as measuring
+from labkit.run.calibration.layer_times import compute_costs, line, measure
+from labkit.run.calibration.measure import calibrate, default_batches
+from labkit.run.calibration.ping_pong import Point, between_threads, fit, ping_pong
+from labkit.run.calibration.value import Calibration, document, from_document, load, predict, save, slowed
 from labkit.run.communicators.emulated import Emulated
 from labkit.run.communicators.threads import connect
-from labkit.run.layer_times import compute_costs, line, measure
-from labkit.run.ping_pong import Point, between_threads, fit, ping_pong
 from labkit.schedule import Schedule, equal_shares
 from labkit.schedule.costs import Compute, Costs, LayerSeconds, Seconds
 from labkit.schedule.pieces import whole

@@ -4,9 +4,9 @@ import pytest
 
 from labkit.machine.links import Link
 from labkit.network import zoo
-from labkit.run import calibrations
-from labkit.run.calibration import Calibration
-from labkit.run.calibrations import ALONE, TOGETHER, Kept, kind_for
+from labkit.run.calibration import kept as calibrations
+from labkit.run.calibration.kept import ALONE, TOGETHER, Kept, kind_for
+from labkit.run.calibration.value import Calibration
 from labkit.run.communicators.threads import connect
 from labkit.schedule.costs import Costs, flops_costs
 

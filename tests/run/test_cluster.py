@@ -11,8 +11,11 @@ import psutil
 import pytest
 
 from labkit.errors import LabError
-from labkit.run import cluster, cluster_processes, cluster_profiles, cluster_record
-from labkit.run.cluster_record import Engine, Record
+from labkit.run import cluster
+from labkit.run.cluster import processes as cluster_processes
+from labkit.run.cluster import profile_files as cluster_profiles
+from labkit.run.cluster import record as cluster_record
+from labkit.run.cluster.record import Engine, Record
 
 TIMEOUT_S = 60
 
@@ -23,7 +26,7 @@ def works() -> str:
         import ipyparallel  # noqa: F401
 
         from labkit.run.communicators.mpi import library
-        from labkit.run.mpi_library import launcher
+        from labkit.run.mpi.library import launcher
 
         launcher()
         library()
@@ -173,7 +176,7 @@ echo "Submitted batch job $!" """,
 def test_ranks_from_a_batch_system(here, require, tmp_path, monkeypatch):
     reason = works()
     require(not reason, f"no cluster of MPI ranks here: {reason}")
-    from labkit.run.mpi_library import launcher
+    from labkit.run.mpi.library import launcher
 
     for name, script in SLURM.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")

@@ -10,8 +10,10 @@ import pytest
 from labkit.engine.optimizers import SGD
 from labkit.errors import LabError
 from labkit.network import zoo
-from labkit.run import checkpoints, cluster, cluster_run
-from labkit.run.cluster_run import run_on_cluster
+from labkit.run import cluster
+from labkit.run.checkpoint import files as checkpoints
+from labkit.run.cluster import run as cluster_run
+from labkit.run.cluster.run import run_on_cluster
 from labkit.run.failure import RankError
 from labkit.run.job import Job
 from labkit.run.local import run_on_threads
@@ -36,7 +38,7 @@ def ranks(folder, require):
     """A sound cluster of two ranks; the one of the test before, if it is."""
     pytest.importorskip("ipyparallel")
     try:
-        from labkit.run.mpi_library import launcher
+        from labkit.run.mpi.library import launcher
 
         launcher()
     except LabError as error:

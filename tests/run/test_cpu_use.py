@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from labkit.run import clock
-from labkit.run.cpu_use import CpuUse, Meter, cpu_share, share_remark
+from labkit.run.calibration.cpu_use import CpuUse, Meter, cpu_share, share_remark
+from labkit.run.rank import clock
 
 
 def test_processes_add_up_and_threads_of_one_count_once():

@@ -10,9 +10,9 @@ from labkit.machine.links import Link
 from labkit.network import zoo
 from labkit.run.communicators.emulated import Emulated
 from labkit.run.communicators.threads import connect
-from labkit.run.hooks import Hooks
 from labkit.run.job import Job
 from labkit.run.local import run_on_threads
+from labkit.run.rank.hooks import Hooks
 from labkit.run.tags import tag_of
 from labkit.schedule import Instruction
 from labkit.schedule.costs import Costs, no_compute

@@ -7,8 +7,8 @@ import pytest
 from labkit.data import batches, load
 from labkit.errors import LabError
 from labkit.network import zoo
-from labkit.run.feed import Feed, training_samples
 from labkit.run.job import Job
+from labkit.run.rank.feed import Feed, training_samples
 from labkit.schedule import equal_shares
 
 NETWORK = by_hand.small()

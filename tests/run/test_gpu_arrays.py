@@ -10,10 +10,10 @@ from labkit.engine.optimizers import Adam, Momentum
 from labkit.errors import LabError
 from labkit.network import BatchNorm, Dense, Flatten, Softmax, chain, zoo
 from labkit.run.communicators.threads import connect
-from labkit.run.feed import training_samples
 from labkit.run.local import run_on_threads
-from labkit.run.messages import Messages
-from labkit.run.state import RankState
+from labkit.run.rank.feed import training_samples
+from labkit.run.rank.messages import Messages
+from labkit.run.rank.state import RankState
 from labkit.schedule import equal_shares
 from labkit.schedule.pieces import whole
 from labkit.schedule.traffic import traffic

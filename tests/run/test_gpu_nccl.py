@@ -13,9 +13,9 @@ from nccl_stand_in import World
 from labkit.engine.optimizers import Momentum
 from labkit.errors import LabError
 from labkit.machine.links import Link
-from labkit.run import nccl_start
 from labkit.run.communicators import nccl
-from labkit.run.gpu_places import EXCHANGE
+from labkit.run.gpu import nccl_start
+from labkit.run.gpu.places import EXCHANGE
 from labkit.run.local import run_on_threads
 from labkit.schedule.traffic import traffic
 

@@ -15,16 +15,18 @@ from labkit.errors import LabError
 from labkit.machine.gpu import first_gpu
 from labkit.machine.gpu_choice import VISIBLE, visible
 from labkit.network import Dense, Flatten, Softmax, chain, zoo
-from labkit.run import gpu_places, mpi_library, nccl_start
 from labkit.run.communicators.threads import connect
-from labkit.run.feed import training_samples
-from labkit.run.gpu_places import EXCHANGE, sharers, sharing
+from labkit.run.gpu import nccl_start
+from labkit.run.gpu import places as gpu_places
+from labkit.run.gpu.places import EXCHANGE, sharers, sharing
+from labkit.run.gpu.rounds import LONGEST_BYTES, Round
 from labkit.run.job import Job
-from labkit.run.launch import call_on_ranks
 from labkit.run.local import run_on_threads
-from labkit.run.mpi_run import run_on_mpi
-from labkit.run.rounds import LONGEST_BYTES, Round
-from labkit.run.waiting import Patience
+from labkit.run.mpi import library as mpi_library
+from labkit.run.mpi.launch import call_on_ranks
+from labkit.run.mpi.run import run_on_mpi
+from labkit.run.rank.feed import training_samples
+from labkit.run.rank.waiting import Patience
 from labkit.schedule.traffic import traffic
 from labkit.schemes import registry
 
@@ -138,8 +140,8 @@ def test_without_a_gpu_the_backend_says_what_else_to_take():
 
 def test_what_a_rank_says_of_its_gpu_reaches_the_launcher(monkeypatch):
     from labkit.run import local
-    from labkit.run.rank_files import pack, unpack
-    from labkit.run.rank_result import merge
+    from labkit.run.mpi.rank_files import pack, unpack
+    from labkit.run.rank.result import merge
 
     World(monkeypatch, cards=("GPU-a",) * 3)
     monkeypatch.setattr(local, "merge", lambda rs, s, j: merge([unpack(pack(r), s) for r in rs], s, j))

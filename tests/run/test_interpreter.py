@@ -12,10 +12,10 @@ import pytest
 from labkit.engine.optimizers import Momentum
 from labkit.errors import LabError
 from labkit.run.communicators.threads import connect
-from labkit.run.hooks import Hooks
-from labkit.run.interpreter import Interpreter
 from labkit.run.local import run_on_threads
-from labkit.run.rank_result import merge
+from labkit.run.rank.hooks import Hooks
+from labkit.run.rank.interpreter import Interpreter
+from labkit.run.rank.result import merge
 from labkit.schedule.traffic import traffic
 
 NETWORK = by_hand.wide()

@@ -12,7 +12,7 @@ from labkit.machine.links import Link
 from labkit.machine.origin import SLEPT
 from labkit.run.local import run_on_threads
 from labkit.run.local_run import LocalRun
-from labkit.run.mpi_run import StepLoss
+from labkit.run.mpi.run import StepLoss
 from labkit.schedule import Event
 from labkit.schedule.costs import flops_costs
 from labkit.schedule.staleness import Stale

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from labkit.errors import LabError
-from labkit.run.board import ABSENT, ALL, IDLE, NOBODY, RUNNING, UNLIMITED, WAITING, WORKING, Board, create
+from labkit.run.mpi.board import ABSENT, ALL, IDLE, NOBODY, RUNNING, UNLIMITED, WAITING, WORKING, Board, create
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from labkit.errors import LabError
 from labkit.machine.links import parse_link
 from labkit.network import zoo
-from labkit.run import mpi_library
-from labkit.run.calibrate import calibrate_on_mpi
+from labkit.run.calibration.measure import calibrate_on_mpi
+from labkit.run.mpi import library as mpi_library
 
 SLOW = parse_link("emulated:500,100")
 

@@ -11,8 +11,8 @@ from mpi_watching import TIMEOUT_S, finish, programs  # noqa: F401 (a fixture)
 
 from labkit.errors import LabError
 from labkit.machine.processor import SHARED_MEMORY
-from labkit.run import processes
 from labkit.run.failure import RankError
+from labkit.run.mpi import processes
 
 BAD_STEP, BAD_RANK = 6, 1  # of `mpi_programs.ring`
 pytestmark = pytest.mark.usefixtures("programs")
@@ -71,8 +71,8 @@ def test_ranks_that_the_launcher_drops_are_ended():
 def test_nothing_outlives_the_process_that_started_it(number):
     code = """
 import time
-from labkit.run import processes
-from labkit.run.watch import Watch
+from labkit.run.mpi import processes
+from labkit.run.mpi.watch import Watch
 run = processes.start("mpi_programs:ring", {"fault": "stall"}, 2)
 try:
     watch = Watch(run, lambda rank, position: "")

@@ -8,8 +8,8 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.machine import mpi
-from labkit.run import mpi_library
-from labkit.run.mpi_library import Launcher, joined, launcher
+from labkit.run.mpi import library as mpi_library
+from labkit.run.mpi.library import Launcher, joined, launcher
 
 OPEN = Launcher(Path("/opt/bin/mpiexec"), "Open MPI", "5.0.11", ours=True)
 MPICH = Launcher(Path("/opt/bin/mpiexec"), "MPICH", "4.2.1", ours=False)

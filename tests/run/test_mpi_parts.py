@@ -10,17 +10,17 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.network import zoo
-from labkit.run import keeper, processes, rank_main
-from labkit.run.board import ALL, NOBODY, RUNNING, create
 from labkit.run.communicators.mpi import _ABANDONED, MpiCommunicator, MpiTicket
-from labkit.run.control import Control
 from labkit.run.failure import MOST_SHOWN, RankError, failure_of
 from labkit.run.job import Job
 from labkit.run.local import run_on_threads
-from labkit.run.rank_files import event_from, event_row, pack, unpack
-from labkit.run.rank_result import RankResult
-from labkit.run.rank_run import board_hooks
-from labkit.run.stream import Stream, Tail
+from labkit.run.mpi import keeper, processes, rank_main
+from labkit.run.mpi.board import ALL, NOBODY, RUNNING, create
+from labkit.run.mpi.control import Control
+from labkit.run.mpi.rank_files import event_from, event_row, pack, unpack
+from labkit.run.mpi.rank_run import board_hooks
+from labkit.run.mpi.stream import Stream, Tail
+from labkit.run.rank.result import RankResult
 from labkit.schedule.staleness import Stale
 from labkit.schedule.traffic import Sent
 from labkit.schemes import registry
@@ -46,12 +46,12 @@ def test_what_is_told_is_heard_in_order_and_whole(tmp_path):
 
 
 def test_a_rank_that_only_waits_tells_what_it_has(tmp_path, monkeypatch):
-    monkeypatch.setattr("labkit.run.stream.FLUSH_EVERY_S", float("inf"))
+    monkeypatch.setattr("labkit.run.mpi.stream.FLUSH_EVERY_S", float("inf"))
     stream, tail = Stream(tmp_path / "stream"), Tail(tmp_path / "stream")
     stream.tell("a", 1)
     stream.look()
     assert tail.new() == []
-    monkeypatch.setattr("labkit.run.stream.FLUSH_EVERY_S", 0.0)
+    monkeypatch.setattr("labkit.run.mpi.stream.FLUSH_EVERY_S", 0.0)
     stream.look()
     assert tail.new() == [("a", 1)]
     stream.close()

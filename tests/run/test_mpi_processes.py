@@ -7,7 +7,7 @@ from mpi_watching import finish, programs  # noqa: F401 (a fixture)
 
 from labkit.errors import LabError
 from labkit.machine.processor import SHARED_MEMORY
-from labkit.run import processes
+from labkit.run.mpi import processes
 
 pytestmark = pytest.mark.usefixtures("programs")
 

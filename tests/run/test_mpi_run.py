@@ -12,14 +12,15 @@ from labkit.engine.optimizers import SGD, get
 from labkit.errors import LabError
 from labkit.machine.links import Link
 from labkit.network import BatchNorm, Dense, Flatten, ReLU, Softmax, chain, zoo
-from labkit.run import mpi_library, processes
 from labkit.run.failure import RankError
-from labkit.run.feed import training_samples
 from labkit.run.job import Job
 from labkit.run.local import run_on_threads
-from labkit.run.mpi_run import MpiRun, StepLoss, run_on_mpi
-from labkit.run.state import RankState
-from labkit.run.warm_up import warm_up
+from labkit.run.mpi import library as mpi_library
+from labkit.run.mpi import processes
+from labkit.run.mpi.run import MpiRun, StepLoss, run_on_mpi
+from labkit.run.rank.feed import training_samples
+from labkit.run.rank.state import RankState
+from labkit.run.rank.warm_up import warm_up
 from labkit.schedule import Event
 from labkit.schedule.staleness import Stale
 from labkit.schedule.traffic import traffic

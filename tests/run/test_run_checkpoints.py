@@ -11,7 +11,7 @@ import pytest
 from labkit.engine import checkpoint
 from labkit.errors import LabError
 from labkit.network import to_document, zoo
-from labkit.run import checkpoints
+from labkit.run.checkpoint import files as checkpoints
 
 RANKS = 3
 

@@ -6,12 +6,12 @@ import by_hand
 import numpy as np
 import pytest
 
-from labkit.run.hooks import Hooks
-from labkit.run.lane import Lane
 from labkit.run.local import run_on_threads
-from labkit.run.network_lane import NetworkLane
-from labkit.run.ready import ready_program
-from labkit.run.waiting import Patience
+from labkit.run.rank.hooks import Hooks
+from labkit.run.rank.lane import Lane
+from labkit.run.rank.network_lane import NetworkLane
+from labkit.run.rank.ready import ready_program
+from labkit.run.rank.waiting import Patience
 from labkit.schedule.pieces import whole
 from labkit.schedule.traffic import traffic
 

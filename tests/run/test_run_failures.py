@@ -11,9 +11,9 @@ from labkit.engine.optimizers import SGD
 from labkit.errors import LabError
 from labkit.machine.links import Link
 from labkit.run.failure import RankError
-from labkit.run.hooks import Hooks
 from labkit.run.local import run_on_threads
-from labkit.run.state import RankState
+from labkit.run.rank.hooks import Hooks
+from labkit.run.rank.state import RankState
 
 NETWORK = by_hand.small()
 END_S = 5.0

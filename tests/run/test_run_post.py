@@ -6,8 +6,8 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.run.communicators.threads import connect
-from labkit.run.joined_run import _summed_up
-from labkit.run.post import Post
+from labkit.run.mpi.joined_run import _summed_up
+from labkit.run.mpi.post import Post
 
 
 def together(size, work):

@@ -10,11 +10,12 @@ from labkit.engine.optimizers import Adam, Momentum
 from labkit.errors import LabError
 from labkit.network import BatchNorm, Conv, Dense, Flatten, ReLU, Softmax, zoo
 from labkit.network.build import chain
-from labkit.run import checkpoints, resume
-from labkit.run.hooks import Hooks
+from labkit.run.checkpoint import files as checkpoints
+from labkit.run.checkpoint import resume
+from labkit.run.checkpoint.shards import gather
 from labkit.run.job import Job
 from labkit.run.local import run_on_threads
-from labkit.run.shards import gather
+from labkit.run.rank.hooks import Hooks
 from labkit.schemes.registry import build
 
 NETWORK = zoo.get("mlp", (1, 8, 8))

@@ -5,7 +5,8 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.network import zoo
-from labkit.run import checkpoints, shards
+from labkit.run.checkpoint import files as checkpoints
+from labkit.run.checkpoint import shards
 from labkit.schedule import Schedule, equal_shares
 from labkit.schedule.pieces import arrays, whole
 from labkit.schedule.schedule import program

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from labkit.engine.optimizers import Adam, Momentum
-from labkit.run.hooks import Hooks
 from labkit.run.local import run_on_threads
-from labkit.run.server import Server
+from labkit.run.rank.hooks import Hooks
+from labkit.run.rank.server import Server
 from labkit.schedule.traffic import traffic
 
 NETWORK = by_hand.wide()

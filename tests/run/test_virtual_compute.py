@@ -10,13 +10,14 @@ from labkit.errors import LabError
 from labkit.machine.links import Link
 from labkit.machine.origin import SLEPT
 from labkit.network import Dense, Flatten, Softmax, chain, zoo
-from labkit.run import mpi_library, virtual
-from labkit.run.hooks import Hooks
 from labkit.run.job import Job
 from labkit.run.job_file import from_document, to_document
 from labkit.run.local import run_on_threads
-from labkit.run.mpi_run import run_on_mpi
-from labkit.run.virtual import Sleeper, SleptOptimizer
+from labkit.run.mpi import library as mpi_library
+from labkit.run.mpi.run import run_on_mpi
+from labkit.run.rank import virtual
+from labkit.run.rank.hooks import Hooks
+from labkit.run.rank.virtual import Sleeper, SleptOptimizer
 from labkit.schedule.costs import Compute, LayerSeconds, Seconds, flops_costs
 from labkit.schedule.traffic import traffic
 from labkit.schemes import build
@@ -196,8 +197,8 @@ def test_processes_sleep_too(require):
 @pytest.mark.parametrize(("cores", "told"), [(1, True), (2, False)])
 def test_ranks_that_share_busy_cores_say_so(monkeypatch, cores, told):
     """Only where the network alone should have kept them waiting."""
-    monkeypatch.setattr("labkit.run.rank_result.usable_cores", lambda: cores)
-    monkeypatch.setattr("labkit.run.rank_result.cpu_share", lambda uses, cores: 0.9)
+    monkeypatch.setattr("labkit.run.rank.result.usable_cores", lambda: cores)
+    monkeypatch.setattr("labkit.run.rank.result.cpu_share", lambda uses, cores: 0.9)
     result = run_on_threads(build("master", NETWORK, 2, 4), job(steps=1))
     assert result.cpu_share == 0.9
     assert [("90%" in remark) for remark in result.remarks] == [True] * told

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from labkit.errors import LabError
-from labkit.run.clock import now_ns
-from labkit.run.ledger import Ledger, total
-from labkit.run.waiting import LaneError, Patience, quick_switches, spinning_s, wait
+from labkit.run.rank.clock import now_ns
+from labkit.run.rank.ledger import Ledger, total
+from labkit.run.rank.waiting import LaneError, Patience, quick_switches, spinning_s, wait
 from labkit.schedule.traffic import Sent
 
 

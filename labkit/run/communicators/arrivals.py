@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from labkit.errors import LabError
-from labkit.run.clock import machine
 from labkit.run.communicators.ports import Ports
 from labkit.run.communicators.protocol import ANY, Communicator, Ticket
+from labkit.run.rank.clock import machine
 from labkit.run.tags import STAMP
 
 FIGURES = 4  # of a stamp: s, the machine whose clock it is, tag, ns that the message holds a port

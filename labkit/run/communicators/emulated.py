@@ -27,11 +27,11 @@ import numpy as np
 
 from labkit.errors import LabError
 from labkit.machine.links import Link, remark
-from labkit.run.clock import now_ns
+from labkit.run.calibration.cpu_use import Meter
 from labkit.run.communicators.arrivals import Arrivals, Receiving, is_inside, stamp
 from labkit.run.communicators.ports import Ports
 from labkit.run.communicators.protocol import Communicator, Ticket
-from labkit.run.cpu_use import Meter
+from labkit.run.rank.clock import now_ns
 from labkit.run.tags import STAMP, carries_payload, slowed_down
 
 LEAST_LOOK_NS = 100_000  # between two looks at a message whose data is not here

@@ -1,4 +1,4 @@
-"""Messages between processes by MPI, through mpi4py: whichever MPI library that finds (`run.mpi_library`).
+"""Messages between processes by MPI, through mpi4py: whichever MPI library that finds (`run.mpi.library`).
 
 Only calls that return at once, each under one lock: an MPI library that was started as THREAD_SERIALIZED lets any
 thread call it as long as no two do so at the same time, which is all that a rank's lanes need. Nothing of mpi4py is
@@ -13,7 +13,7 @@ import numpy as np
 from labkit.errors import LabError
 from labkit.machine import gpu_choice
 from labkit.run.communicators.protocol import ANY
-from labkit.run.mpi_library import local_rank
+from labkit.run.mpi.library import local_rank
 
 _ONE_AT_A_TIME = threading.Lock()  # of the process, as the MPI library is
 _ABANDONED: list = []  # messages of broken runs: the library may still write into their buffers

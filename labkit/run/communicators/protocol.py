@@ -1,7 +1,7 @@
 """What the interpreter asks of a communicator, whatever carries the bytes: threads of one process, MPI, NCCL.
 
 Nothing here blocks: a message is started, and `done` is asked until it says so. Waiting, with its deadline and its
-message, is one function above all communicators (`run.waiting`), so that no wait can be forgotten.
+message, is one function above all communicators (`run.rank.waiting`), so that no wait can be forgotten.
 """
 
 from typing import Protocol

@@ -1,0 +1,1 @@
+"""Measuring this machine, so that a schedule's time can be predicted."""

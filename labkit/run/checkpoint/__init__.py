@@ -1,0 +1,1 @@
+"""Checkpoints of a run: shards as files, who writes what, and how a run goes on."""

@@ -1,0 +1,1 @@
+"""What one rank does with its list of instructions, whatever carries its messages."""
