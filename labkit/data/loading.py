@@ -66,13 +66,20 @@ def find(name: str | os.PathLike, root: str | os.PathLike | None = None, any_sha
         if name in _READERS:
             record = records.get(name)
             return _READERS[name](record, places(record, root))
-        path = Path(name).expanduser()
-        if (name and path.exists()) or "/" in str(name) or os.sep in str(name) or path.suffix == ".zip":
-            return find_folder(path, any_shape)
+        if is_path(name):
+            return find_folder(Path(name).expanduser(), any_shape)
     except OSError as error:
         raise LabError(f"{error.filename} cannot be read: {error.strerror}", "check its permissions") from None
     known = suggest(str(name), records.names())
     raise LabError(f"there is no data set {name!r}", f"{known} (the path of an image folder will do, too)")
+
+
+def is_path(name: str | os.PathLike) -> bool:
+    """Whether `load` takes `name` for the path of an image folder or zip, rather than for the name of a set."""
+    if name in ("digits", "synthetic") or name in _READERS:
+        return False
+    path = Path(name).expanduser()
+    return bool(name and path.exists()) or "/" in str(name) or os.sep in str(name) or path.suffix == ".zip"
 
 
 _READERS = {

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labkit.data.loading import is_path
 from labkit.engine.optimizers import SGD, Optimizer
 from labkit.errors import LabError, suggest
 from labkit.machine.links import Link
@@ -17,6 +18,7 @@ class Job:
     """Settings that all ranks of a run share.
 
     data: a data set by name (`labkit data list`), a folder, or 'synthetic'; data_root: where downloaded sets lie.
+    Paths become absolute ones.
     steps: of training; epochs begin anew as often as they must. seed: of weights and order. backend: as for a `Model`.
     dtype: 'float32', or 'float64' on the reference backend. threads: BLAS threads of each rank. loss: a name of
     `engine.losses`. timeout_s: longest time that any one wait may take. link: the emulated network, None for the real
@@ -67,10 +69,17 @@ class Job:
         if self.slowed_s and self.link is None:  # its times would pass for real ones
             what = "ranks that are slowed down on a network that is not"
             raise LabError(what, "give an emulated link as well: such a run as a whole is emulated")
-
         if self.compute is not None and (self.link is None or self.checkpoint_folder is not None):
             what = "on a real network" if self.link is None else "with checkpoints of what is not learned"
             raise LabError(f"computing that is slept through {what}", "give an emulated link, and no checkpoint folder")
+        self._make_absolute()
+
+    def _make_absolute(self) -> None:
+        """Paths as the ranks can use them too, which may be in another folder than whoever asks."""
+        for name in ("data", "data_root", "checkpoint_folder"):
+            path = getattr(self, name)
+            if path is not None and (name != "data" or is_path(path)):
+                object.__setattr__(self, name, str(Path(path).expanduser().absolute()))
 
     @property
     def kind(self) -> tuple[str, str, str]:

@@ -1,7 +1,6 @@
 """A job and its schedule as JSON, which is how they reach the ranks."""
 
 from dataclasses import asdict, fields
-from pathlib import Path
 
 from labkit.engine import optimizers
 from labkit.errors import LabError
@@ -14,14 +13,13 @@ from labkit.schedule.document import to_document as schedule_document
 
 
 def to_document(schedule: Schedule, job: Job) -> dict:
-    """Both as one JSON object. Paths are made absolute. Raises LabError for a mapping that JSON cannot hold."""
+    """Both as one JSON object. Raises LabError for a mapping that JSON cannot hold."""
     if job.mapping is not None and not isinstance(job.mapping, str | dict):
         raise LabError(f"mapping={job.mapping!r}", "name a mapping, or give a dict from layer to mapping")
     plain = {field.name: getattr(job, field.name) for field in fields(job)}
     plain["optimizer"] = {"name": job.optimizer.name} | asdict(job.optimizer)
     plain["link"] = asdict(job.link) if job.link else None
     plain["compute"] = costs_document(Costs(job.compute, job.link)) if job.compute else None
-    plain["checkpoint_folder"] = str(Path(job.checkpoint_folder).absolute()) if job.checkpoint_folder else None
     return {"job": plain, "schedule": schedule_document(schedule)}
 
 

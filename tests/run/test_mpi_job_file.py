@@ -48,3 +48,12 @@ def test_folders_are_the_same_wherever_a_rank_stands(monkeypatch, tmp_path):
 def test_a_mapping_that_json_cannot_hold():
     with pytest.raises(LabError, match="mapping"):
         to_document(SCHEDULE, Job(mapping=print))
+
+
+def test_a_folder_of_images_is_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cats").mkdir()
+    assert Job(data="cats").data == str(tmp_path / "cats")
+    assert Job(data="sets/dogs", data_root="root").data_root == str(tmp_path / "root")
+    (tmp_path / "digits").mkdir()
+    assert Job(data="digits").data == "digits"  # the set of this name comes first, as in `load`
