@@ -14,7 +14,7 @@ def staleness_of(log):
     versions, read, found = {}, {}, []
     for what, worker, piece in log:
         version = versions.get(piece, 0)
-        if what == ANSWER:
+        if what == "answer":
             read[worker, piece] = version
         else:
             found.append(version - read.get((worker, piece), 0))
