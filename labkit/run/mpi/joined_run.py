@@ -35,6 +35,7 @@ from labkit.run.result import RunResult
 from labkit.schedule import Schedule
 
 MEETING_S = 60.0  # for all ranks to be there and have read their options
+LAST_WORD_S = 0.5  # for the launcher to print what a process has written before all end
 GRACE_S = 3.0  # for rank 0 to say what happened to another rank, and end the run
 
 
@@ -97,8 +98,16 @@ def run_among(company: Company, schedule: Schedule, job: Job, progress=None) -> 
         return _run(company, schedule, job, progress)
     except BaseException as error:
         status = getattr(error, "status", 130 if isinstance(error, KeyboardInterrupt) else 1)
-        atexit.register(company.communicator.abort, status)  # after what this process has to say
+        atexit.register(_end_all, company, status)  # after what this process has to say
         raise
+
+
+def _end_all(company: Company, status: int) -> None:
+    """End the processes of all ranks. Launchers pass lines on while they run: the last one needs a moment to arrive."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    time.sleep(LAST_WORD_S)
+    company.communicator.abort(status)
 
 
 def _run(company: Company, schedule: Schedule, job: Job, progress) -> RunResult | None:
