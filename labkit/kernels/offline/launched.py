@@ -77,6 +77,7 @@ def launches_of_training(mapping: str) -> list[tuple[Callable, tuple[Any, ...]]]
         model.update(optimizer, model.slots(optimizer))
     flat = model.gradients.flat
     add_penalty(model.parameters.flat, flat, (slice(0, 2),), 0.1, 0.1, model.arrays)
+    model.arrays.apply("scale", (flat,), (0.5,))  # what a rank's share of the batch does to its loss
     model.arrays.norms(flat, {"all": slice(0, flat.shape[0])})
     model.arrays.copy(flat, flat)
     return [(one.kernel, signature(*one.arguments)) for one in rehearsal.started]
