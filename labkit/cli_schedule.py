@@ -22,7 +22,7 @@ Flops = Annotated[
     float, typer.Option("--flops-per-s", help="For times: arithmetic of one rank. Default: 5e10, a processor core.")
 ]
 CostsFile = Annotated[
-    str, typer.Option("--costs", metavar="COSTS.json", help="For times: what `labkit calibrate` measured.")
+    str, typer.Option("--costs", metavar="COSTS.json", help="For times: the costs in a file of `save_costs`.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document, with counts, faults and times.")]
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-REGIMES = ("real", "emulated", "simulated")
-
 
 class Event(NamedTuple):
     """One instruction of one rank, from its start to its end.

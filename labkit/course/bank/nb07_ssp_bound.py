@@ -89,11 +89,6 @@ def _advice(given: set[int], right: set[int]) -> str:
     return "Workers may go on although they are more than the bound ahead of the slowest."
 
 
-def _against_the_average(waiting, counts, bound):
-    average = sum(counts.values()) / len(counts)
-    return [worker for worker in waiting if counts[worker] - average <= bound]
-
-
 EXERCISE = Exercise(
     id="ssp-bound",
     title="Who may go on?",

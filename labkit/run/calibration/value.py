@@ -14,8 +14,7 @@ from labkit.errors import LabError
 from labkit.machine.links import Link
 from labkit.schedule import Schedule
 from labkit.schedule.costs import Compute, Costs, LayerSeconds, Seconds, costs_document, costs_from
-from labkit.schedule.simulate import simulate
-from labkit.schedule.traffic import traffic
+from labkit.schedule.forecast import forecast
 
 FORMAT, VERSION = "labkit-calibration", 1
 MOST_LOAD = 0.3  # of each core, by others, before the measurement
@@ -57,10 +56,8 @@ def predict(schedule: Schedule, calibration: Calibration, steps: int = 1, cores:
     cores: that the ranks share, None for those of the calibration; where ranks need more, all computing takes longer in
     proportion. Raises LabError if the calibration is of another network.
     """
-    costs = costs_for(calibration, schedule, cores=cores)
-    sent = traffic(schedule).times(steps)
-    seconds = simulate(schedule, costs, steps, events=False).seconds
-    return {"seconds": seconds, "messages": sent.messages, "bytes": sent.bytes}
+    told = forecast(schedule, costs_for(calibration, schedule, cores=cores), steps)
+    return {"seconds": told.seconds, "messages": told.messages, "bytes": told.bytes}
 
 
 def costs_for(
