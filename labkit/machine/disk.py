@@ -1,5 +1,6 @@
-"""Files that appear complete or not at all, so that a crash or a full disk leaves what was there."""
+"""Files that appear complete or not at all, so that a crash or a full disk leaves what was there; documents as JSON."""
 
+import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,6 +31,19 @@ def appear(path: Path, save: Callable[[Path], object]) -> Path:
         with suppress(OSError):
             part.unlink()
     return path
+
+
+def write_json(document: dict, path: str | Path) -> None:
+    """Write a document to a file, indented."""
+    Path(path).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path, what: str, instead: str) -> object:
+    """Read it back. Raises LabError saying that `what` (with the path after it) cannot be read, and `instead`."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise LabError(f"{what} {str(path)!r} cannot be read: {error}", instead) from None
 
 
 def _sweep(path: Path) -> None:

@@ -9,13 +9,13 @@ A pair is [seconds of any call, more for each sample]: small batches do not pay 
 once however few samples they meet (keuper-pfreundt-2016 section III.B). `null` stands for "no limit".
 """
 
-import json
 from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
 from typing import NamedTuple
 
 from labkit.errors import LabError
+from labkit.machine.disk import read_json, write_json
 from labkit.machine.links import Link
 from labkit.machine.origin import MODELLED
 from labkit.network import Network
@@ -172,12 +172,9 @@ def costs_from(document: object) -> Costs:
 
 def save_costs(costs: Costs, path: str | Path) -> None:
     """Write the document to a file."""
-    Path(path).write_text(json.dumps(costs_document(costs), indent=1) + "\n", encoding="utf-8")
+    write_json(costs_document(costs), path)
 
 
 def load_costs(path: str | Path) -> Costs:
     """Read it back. Raises LabError where the file cannot be read or holds something else."""
-    try:
-        return costs_from(json.loads(Path(path).read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise LabError(f"costs in {str(path)!r} cannot be read: {error}", "write them with `save_costs`") from None
+    return costs_from(read_json(path, "costs in", "write them with `save_costs`"))

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from labkit.errors import LabError
+from labkit.machine.disk import appear
 from labkit.machine.here import this_machine
 from labkit.machine.links import Link
 from labkit.machine.processor import usable_cores
@@ -72,14 +73,8 @@ class Kept:
 
     def _keep(self, found: Calibration) -> None:
         """Write the file as a whole, or not at all where the folder cannot be written."""
-        beside = self.path.with_suffix(f".{os.getpid()}")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            save(found, beside)
-            os.replace(beside, self.path)
-        except OSError:
-            with suppress(OSError):
-                beside.unlink()
+        with suppress(LabError):
+            appear(self.path, lambda part: save(found, part))
 
 
 def kind_for(ranks: int, threads: int, processes: bool) -> str:

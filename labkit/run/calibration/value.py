@@ -6,11 +6,11 @@
  "cores": 2, "costs": {...}}
 """
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labkit.errors import LabError
+from labkit.machine.disk import read_json, write_json
 from labkit.machine.links import Link
 from labkit.schedule import Schedule
 from labkit.schedule.costs import Compute, Costs, LayerSeconds, Seconds, costs_document, costs_from
@@ -112,12 +112,9 @@ def from_document(found: object) -> Calibration:
 
 def save(calibration: Calibration, path: str | Path) -> None:
     """Write the document to a file."""
-    Path(path).write_text(json.dumps(document(calibration), indent=1) + "\n", encoding="utf-8")
+    write_json(document(calibration), path)
 
 
 def load(path: str | Path) -> Calibration:
     """Read it back. Raises LabError where the file cannot be read or holds something else."""
-    try:
-        return from_document(json.loads(Path(path).read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise LabError(f"the calibration {str(path)!r} cannot be read: {error}", "measure one and `save` it") from None
+    return from_document(read_json(path, "the calibration", "measure one and `save` it"))
