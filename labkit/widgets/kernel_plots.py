@@ -143,12 +143,17 @@ def _bars(rows: Rows, x: str, y: str, title: str, x_title: str, y_title: str, *,
 def _finished(figure: go.Figure, rows: list[dict], title: str, seen: str, legend: str) -> go.Figure:
     origins = _origins(rows)
     figure.update_yaxes(exponentformat="SI")  # 1G bytes, not 1B
+    figure.update_layout(legend={"title": {"text": legend}})
+    return finished(figure, title, origins, seen)
+
+
+def finished(figure: go.Figure, title: str, origins: str, seen: str) -> go.Figure:
+    """The figure with its title, where its numbers come from, and `seen` (what there is to see) as its alt text."""
     figure.update_layout(
         template="plotly_white",
         width=WIDTH,
         height=HEIGHT,
         title={"text": title, "subtitle": {"text": origins}},
-        legend={"title": {"text": legend}},
         margin={"l": 70, "r": 20, "t": 90, "b": 60},
         meta={"alt": f"{title}: {seen}; {origins}."},
     )

@@ -11,7 +11,7 @@ from labkit.errors import LabError
 from labkit.schedule import Timeline
 from labkit.schedule.traffic import Traffic
 from labkit.widgets._events import origin
-from labkit.widgets.kernel_plots import HEIGHT, MOST_TICKS, OTHERS, WIDTH
+from labkit.widgets.kernel_plots import MOST_TICKS, OTHERS, finished
 from labkit.widgets.tables import Table
 
 KINDS = ("compute", "communicate")
@@ -42,7 +42,7 @@ def collectives_plot(rows: Iterable[dict], title: str = "All-reduce") -> go.Figu
     regimes = ", ".join(dict.fromkeys(row["regime"] for row in rows))
     link, ranks = rows[0]["link"], rows[0]["ranks"]
     origins = f"{ranks} ranks, link {link}; lines: closed form (modelled); marks: {regimes}, measured here"
-    return _finished(figure, title, origins, _seen(rows))
+    return finished(figure, title, origins, _seen(rows))
 
 
 def _seen(rows: list[dict]) -> str:
@@ -91,7 +91,7 @@ def curves_plot(
         f"{name} from {next(iter(points.values())):.3g} to {list(points.values())[-1]:.3g}"
         for name, points in curves.items()
     ]
-    return _finished(figure, title, origin, f"{y} against {x}: {'; '.join(ends)}")
+    return finished(figure, title, origin, f"{y} against {x}: {'; '.join(ends)}")
 
 
 def use_table(timelines: Mapping[str, Timeline], caption: str = "Where the time of each rank goes") -> Table:
@@ -137,15 +137,3 @@ def _needed(rows: Iterable[dict]) -> list[dict]:
     if not rows:
         raise LabError("there are no rows to show", "run the experiment first, with at least one size")
     return rows
-
-
-def _finished(figure: go.Figure, title: str, origins: str, seen: str) -> go.Figure:
-    figure.update_layout(
-        template="plotly_white",
-        width=WIDTH,
-        height=HEIGHT,
-        title={"text": title, "subtitle": {"text": origins}},
-        margin={"l": 70, "r": 20, "t": 90, "b": 60},
-        meta={"alt": f"{title}: {seen}; {origins}."},
-    )
-    return figure

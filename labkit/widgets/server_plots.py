@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from labkit.errors import LabError
 from labkit.widgets._events import origin
-from labkit.widgets.kernel_plots import HEIGHT, OTHERS, WIDTH
+from labkit.widgets.kernel_plots import OTHERS, finished
 from labkit.widgets.tables import Table
 
 MILLION = 1e6
@@ -38,7 +38,7 @@ def balance_plot(balances: Iterable, title: str = "Values on each server") -> go
     figure.update_xaxes(title_text="placement, and its largest load over the average")
     figure.update_yaxes(title_text="million values")
     seen = "; ".join(f"{one.how}: {_millions(one.loads)} million, largest {one.max_over_avg:.2f}" for one in balances)
-    return _finished(figure, title, "counted; the dotted line is the average", seen)
+    return finished(figure, title, "counted; the dotted line is the average", seen)
 
 
 def learning_plot(courses: Mapping[str, object], target: float, title: str = "Test accuracy") -> go.Figure:
@@ -59,7 +59,7 @@ def learning_plot(courses: Mapping[str, object], target: float, title: str = "Te
     figure.update_yaxes(title_text="test accuracy, %", col=1)
     told = "; ".join(dict.fromkeys(origin(course) for course in courses.values()))
     seen = "; ".join(f"{name}: {_reached(course, target)}" for name, course in courses.items())
-    return _finished(figure, title, told, f"{100 * target:.0f} % is reached: {seen}")
+    return finished(figure, title, told, f"{100 * target:.0f} % is reached: {seen}")
 
 
 def learning_table(courses: Mapping[str, object], target: float, caption: str = "") -> Table:
@@ -114,15 +114,3 @@ def _needed(balances: Iterable) -> list:
     if not balances:
         raise LabError("there are no placements to draw", "give at least one balance(network, servers, how)")
     return balances
-
-
-def _finished(figure: go.Figure, title: str, told: str, seen: str) -> go.Figure:
-    figure.update_layout(
-        template="plotly_white",
-        width=WIDTH,
-        height=HEIGHT,
-        title={"text": title, "subtitle": {"text": told}},
-        margin={"l": 70, "r": 20, "t": 90, "b": 60},
-        meta={"alt": f"{title}: {seen}; {told}."},
-    )
-    return figure
